@@ -1,0 +1,156 @@
+#include <nlohmann/json.hpp>
+
+#include "bench/load/load_report.h"
+
+namespace qload::bench {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json machine_to_json(const Machine& machine) {
+  return {{"cpu", machine.cpu},
+          {"processors", machine.processors},
+          {"kernel", machine.kernel},
+          {"memory_bytes", machine.memory_bytes},
+          {"memory_available_bytes", machine.memory_available_bytes},
+          {"file_system", machine.file_system},
+          {"read_ahead", machine.read_ahead},
+          {"scheduler", machine.scheduler},
+          {"huge_pages", machine.huge_pages},
+          {"governor", machine.governor},
+          {"memlock", machine.memlock},
+          {"virtualised", machine.virtualised},
+          {"compiler", machine.compiler}};
+}
+
+Json statistics_to_json(const LoadStatistics& s) {
+  return {{"seconds", s.seconds},
+          {"engine", io_backend_name(s.engine)},
+          {"bound", load_stage_name(s.bound)},
+          {"direct", s.direct},
+          {"direct_refused", s.direct_refused},
+          {"cached_file", s.cached_file},
+          {"registered_files", s.registered_files},
+          {"registered_buffers", s.registered_buffers},
+          {"huge_pages", s.huge_pages},
+          {"kernel_refusal", s.kernel_refusal},
+          {"bytes_decoded", s.bytes_decoded},
+          {"bytes_stored", s.bytes_stored},
+          {"bytes_read", s.bytes_read},
+          {"bytes_read_in_place", s.bytes_read_in_place},
+          {"read_count", s.read_count},
+          {"short_read_count", s.short_read_count},
+          {"chunk_count", s.chunk_count},
+          {"read_wait_seconds", s.read_wait_seconds},
+          {"slot_wait_seconds", s.slot_wait_seconds},
+          {"decode_busy_seconds", s.decode_busy_seconds},
+          {"decode_wait_seconds", s.decode_wait_seconds},
+          {"prefault_busy_seconds", s.prefault_busy_seconds},
+          {"decode_threads", s.decode_threads},
+          {"queue_depth", s.queue_depth},
+          {"staging_bytes", s.staging_bytes},
+          {"destination_bytes", s.destination_bytes},
+          {"pinned_bytes", s.pinned_bytes}};
+}
+
+Json spread_to_json(const Spread& spread) {
+  return {{"median", spread.median}, {"min", spread.min}, {"max", spread.max}};
+}
+
+Json contender_to_json(const LoadReport& report, const TemperatureResult& temperature,
+                       const ContenderResult& contender) {
+  Json json = {
+      {"name", contender.name}, {"description", contender.description}, {"plain", contender.plain}};
+  if (!contender.left_out.empty()) {
+    json["left_out"] = contender.left_out;
+    return json;
+  }
+  const ContenderSummary summary = summarize(report, temperature, contender);
+  json["seconds"] = spread_to_json(summary.seconds);
+  json["cpu_seconds"] = spread_to_json(summary.cpu_seconds);
+  json["decoded_bytes_per_second"] = summary.decoded_rate;
+  json["speed_up_over_read_1"] = summary.speed_up;
+  json["peak_bytes"] = summary.peak_bytes;
+  json["median_run"] = summary.median_run;
+  for (const RunSample& run : contender.runs) {
+    Json sample = {{"seconds", run.seconds},
+                   {"cpu_seconds", run.cpu_seconds},
+                   {"peak_bytes", run.peak_bytes},
+                   {"cached_share_before", run.cached_share}};
+    if (run.statistics) sample["statistics"] = statistics_to_json(*run.statistics);
+    json["runs"].push_back(std::move(sample));
+  }
+  return json;
+}
+
+Json roofline_to_json(const TemperatureResult& temperature) {
+  Json json = {{"pairs", Json::array()}};
+  std::vector<double> efficiency;
+  for (const RooflinePair& pair : temperature.pairs) {
+    efficiency.push_back(pair.efficiency());
+    json["pairs"].push_back({{"storage_bytes_per_second", pair.storage_rate},
+                             {"decode_bytes_per_second", pair.decode_rate},
+                             {"touch_bytes_per_second", pair.touch_rate},
+                             {"roofline_seconds", pair.seconds},
+                             {"decode_and_touch_seconds", pair.cpu_seconds},
+                             {"load_seconds", pair.load_seconds},
+                             {"efficiency", pair.efficiency()}});
+  }
+  json["efficiency"] = spread_to_json(spread_of(std::move(efficiency)));
+  return json;
+}
+
+Json temperature_to_json(const LoadReport& report, const TemperatureResult& temperature) {
+  Json json = {{"temperature", temperature.cold ? "cold" : "warm"}, {"contenders", Json::array()}};
+  for (const ContenderResult& contender : temperature.contenders) {
+    json["contenders"].push_back(contender_to_json(report, temperature, contender));
+  }
+  if (!temperature.pairs.empty()) json["roofline"] = roofline_to_json(temperature);
+  if (const auto best = compare_with_best_plain(temperature)) {
+    json["best_plain"] = {{"name", best->name}, {"qload_speed_up", best->speed_up}};
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string report_to_json(const LoadReport& report) {
+  Json json = {{"benchmark", "load"},
+               {"version", 1},
+               {"machine", machine_to_json(report.machine)},
+               {"model",
+                {{"path", report.model},
+                 {"tensor_count", report.tensor_count},
+                 {"file_count", report.file_count},
+                 {"tensor_bytes", report.tensor_bytes},
+                 {"plain_bytes", report.plain_bytes},
+                 {"compressed_bytes", report.compressed_bytes},
+                 {"packed_bytes", report.packed_bytes},
+                 {"pack_seconds", report.pack_seconds}}},
+               {"method",
+                {{"runs", report.runs},
+                 {"threads", report.threads},
+                 {"huge_pages", report.huge_pages},
+                 {"cold_by", report.cold_method}}}};
+  if (!report.throttle.empty()) {
+    json["throttle"] = {{"method", report.throttle},
+                        {"bytes_per_second", report.throttle_rate},
+                        {"measured_bytes_per_second", report.throttle_measured_rate}};
+  }
+  if (report.sweep_rate > 0) {
+    json["sweep"] = {{"read_bytes", report.sweep_shape.read_bytes},
+                     {"depth", report.sweep_shape.depth},
+                     {"bytes_per_second", report.sweep_rate},
+                     {"method", report.sweep_method},
+                     {"roofline_huge_pages", report.roofline_huge_pages},
+                     {"decode_sampled_share", report.roofline_sampled_share}};
+  }
+  json["temperatures"] = Json::array();
+  for (const TemperatureResult& temperature : report.temperatures) {
+    json["temperatures"].push_back(temperature_to_json(report, temperature));
+  }
+  // File names may be any bytes; JSON wants UTF-8.
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace qload::bench

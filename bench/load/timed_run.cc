@@ -1,0 +1,126 @@
+#include "bench/load/timed_run.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "bench/load/parallel.h"
+#include "format/base/checksum.h"
+#include "format/base/format_text.h"
+#include "format/base/try.h"
+
+namespace qload::bench {
+namespace {
+
+constexpr uint64_t kSampleBlocks = 64;
+constexpr uint64_t kSampleBytes = 4096;
+
+Error wrong_answer(const SourceTensor& tensor, std::string_view what) {
+  return Error(ErrorCode::kCorrupt,
+               text("wrong answer: tensor ", quote(tensor.name), " ", what));
+}
+
+double cpu_seconds() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// "VmHWM:   1234 kB" of the process's status; 0 where the system has none.
+uint64_t status_bytes(std::string_view key) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(key)) return std::stoull(line.substr(key.size())) * 1024;
+  }
+  return 0;
+}
+
+// Sets the peak of resident memory back to what is resident now (proc(5), clear_refs, 5).
+void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+}  // namespace
+
+Result<AnswerSample> AnswerSample::create(const ModelSource& source) {
+  AnswerSample sample;
+  const auto tensors = source.tensors();
+  uint64_t total = 0;
+  for (const SourceTensor& tensor : tensors) total += tensor.bytes;
+  const uint64_t step = std::max<uint64_t>(total / kSampleBlocks, 1);
+  uint64_t passed = 0;
+  uint64_t next = 0;
+  std::vector<std::byte> bytes;
+  for (uint32_t number = 0; number < tensors.size(); ++number) {
+    const SourceTensor& tensor = tensors[number];
+    for (; next < passed + tensor.bytes; next += step) {
+      const uint64_t offset = next - passed;
+      bytes.resize(std::min<uint64_t>(kSampleBytes, tensor.bytes - offset));
+      QLOAD_CHECK(source.read(tensor.file, tensor.offset + offset, bytes));
+      sample.blocks_.push_back({.tensor = number,
+                                .offset = offset,
+                                .bytes = bytes.size(),
+                                .checksum = checksum64(bytes)});
+    }
+    passed += tensor.bytes;
+  }
+  return sample;
+}
+
+Status AnswerSample::check(const Contender& contender, const ModelSource& source) const {
+  for (const Block& block : blocks_) {
+    const SourceTensor& tensor = source.tensors()[block.tensor];
+    const std::span<const std::byte> bytes = contender.tensor(block.tensor);
+    if (bytes.size() != tensor.bytes) return wrong_answer(tensor, "has the wrong size");
+    if (checksum64(bytes.subspan(block.offset, block.bytes)) != block.checksum) {
+      return wrong_answer(tensor, text("differs from its source at byte ", block.offset));
+    }
+  }
+  return Ok{};
+}
+
+Status check_answer(Contender& contender, const ModelSource& source) {
+  constexpr uint64_t kPieceBytes = 1u << 20;
+  QLOAD_CHECK(contender.load());
+  std::vector<std::byte> piece(kPieceBytes);
+  for (uint32_t number = 0; number < source.tensors().size(); ++number) {
+    const SourceTensor& tensor = source.tensors()[number];
+    const std::span<const std::byte> bytes = contender.tensor(number);
+    if (bytes.size() != tensor.bytes) return wrong_answer(tensor, "has the wrong size");
+    for (uint64_t offset = 0; offset < bytes.size(); offset += kPieceBytes) {
+      const std::span<std::byte> expected =
+          std::span(piece).first(std::min<uint64_t>(kPieceBytes, bytes.size() - offset));
+      QLOAD_CHECK(source.read(tensor.file, tensor.offset + offset, expected));
+      if (std::memcmp(bytes.data() + offset, expected.data(), expected.size()) != 0) {
+        return wrong_answer(tensor, text("differs from its source after byte ", offset));
+      }
+    }
+  }
+  contender.release();
+  return Ok{};
+}
+
+Result<RunSample> time_load(Contender& contender, const ModelSource& source,
+                            const AnswerSample& sample) {
+  RunSample run;
+  reset_peak();
+  const uint64_t resident_before = status_bytes("VmRSS:");
+  const double cpu_before = cpu_seconds();
+  const double start = now_seconds();
+  Status loaded = contender.load();
+  run.seconds = now_seconds() - start;
+  run.cpu_seconds = cpu_seconds() - cpu_before;
+  if (!loaded.ok()) return std::move(loaded).error();
+  const uint64_t peak = status_bytes("VmHWM:");
+  run.peak_bytes = peak > resident_before ? peak - resident_before : 0;
+  if (contender.statistics() != nullptr) run.statistics = *contender.statistics();
+  QLOAD_CHECK(sample.check(contender, source));
+  contender.release();
+  return run;
+}
+
+}  // namespace qload::bench

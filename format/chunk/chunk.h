@@ -1,0 +1,94 @@
+// A chunk: the unit of decoding. One filter, and one codec for each of its streams.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "format/codec/codec.h"
+#include "format/filter/filter.h"
+#include "qload/result.h"
+
+namespace qload {
+
+/// How one stream of a chunk is stored.
+struct StreamForm {
+  CodecId codec = CodecId::kStore;
+  uint32_t stored_bytes = 0;
+  uint32_t decoded_bytes = 0;
+};
+
+/// How one chunk is stored: its streams lie one after the other, without gaps.
+struct ChunkForm {
+  FilterId filter = FilterId::kNone;
+  uint32_t decoded_bytes = 0;  ///< At most kChunkBytesMax.
+  uint32_t stored_bytes = 0;   ///< Sum over streams.
+  uint32_t stream_count = 0;
+  std::array<StreamForm, kStreamCountMax> streams = {};
+
+  /// True when the stored bytes are the decoded bytes: no decoder is needed.
+  bool stored_raw() const {
+    return filter == FilterId::kNone && stream_count == 1 && streams[0].codec == CodecId::kStore;
+  }
+};
+
+/// Checks a form that came from a file: known filter and codecs (else kUnsupported), sizes that
+/// agree with each other and with the filter (else kCorrupt).
+Status check_chunk_form(const ChunkForm& form);
+
+/// What to try when encoding a chunk.
+struct ChunkRecipe {
+  FilterId filter = FilterId::kNone;
+  CodecId codec = CodecId::kZstd;  ///< For every stream; one that does not gain is stored.
+  CodecParameters parameters = {};
+  /// A stream is coded only when coded bytes <= decoded bytes * (1 - gain_min): what it saves in
+  /// reading must pay for its decoding. In [0, 1).
+  double gain_min = 0.0;
+};
+
+/// Working memory for encoding. One per thread.
+class EncodeContext {
+ public:
+  EncodeContext();
+  ~EncodeContext();
+  EncodeContext(EncodeContext&&) noexcept;
+  EncodeContext& operator=(EncodeContext&&) noexcept;
+  struct State;
+  State& state() { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+/// Working memory for decoding: codec contexts and plane scratch, made on first use and at most
+/// the largest chunk decoded so far plus codec state. One per thread.
+class DecodeContext {
+ public:
+  DecodeContext();
+  ~DecodeContext();
+  DecodeContext(DecodeContext&&) noexcept;
+  DecodeContext& operator=(DecodeContext&&) noexcept;
+  struct State;
+  State& state() { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+/// Encodes `decoded` by `recipe` into `stored` (resized to fit) and returns its form. A chunk is
+/// never larger than its input: where nothing is gained the form is raw. Constant streams are
+/// found whatever the recipe's codec. Deterministic.
+/// REQUIRES: decoded.size() in [1, kChunkBytesMax].
+ChunkForm encode_chunk(EncodeContext& context, std::span<const std::byte> decoded,
+                       const ChunkRecipe& recipe, std::vector<std::byte>& stored);
+
+/// Decodes `stored` into exactly `decoded`. kCorrupt when the bytes contradict the form.
+/// REQUIRES: check_chunk_form(form).ok(), stored.size() == form.stored_bytes,
+/// decoded.size() == form.decoded_bytes.
+Status decode_chunk(DecodeContext& context, const ChunkForm& form,
+                    std::span<const std::byte> stored, std::span<std::byte> decoded);
+
+}  // namespace qload

@@ -1,0 +1,34 @@
+// The only list of codecs. A new one is one entry here and one file beside this one.
+#include <algorithm>
+
+#include "format/codec/codec.h"
+#include "format/codec/codec_factories.h"
+
+namespace qload {
+namespace {
+
+constexpr Codec kCodecs[] = {
+    {CodecId::kStore, "store", make_store_decoder, make_store_encoder},
+    {CodecId::kConstant, "constant", make_constant_decoder, make_constant_encoder},
+    {CodecId::kZstd, "zstd", make_zstd_decoder, make_zstd_encoder},
+};
+
+static_assert(std::ranges::all_of(kCodecs, [](const Codec& codec) {
+  return static_cast<size_t>(codec.id) < kCodecIdCount;
+}));
+
+}  // namespace
+
+std::span<const Codec> all_codecs() { return kCodecs; }
+
+const Codec* find_codec(CodecId id) {
+  const auto* found = std::ranges::find(kCodecs, id, &Codec::id);
+  return found == std::end(kCodecs) ? nullptr : found;
+}
+
+const Codec* find_codec(std::string_view name) {
+  const auto* found = std::ranges::find(kCodecs, name, &Codec::name);
+  return found == std::end(kCodecs) ? nullptr : found;
+}
+
+}  // namespace qload

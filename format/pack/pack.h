@@ -1,0 +1,54 @@
+// pack_model: a ModelSource into a container, in parallel, within bounded memory.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <stop_token>
+
+#include "format/chunk/chunk.h"
+#include "format/input/model_source.h"
+#include "qload/result.h"
+
+namespace qload {
+
+struct PackOptions {
+  uint32_t threads = 0;              ///< 0: one for each processor the process may use.
+  uint64_t alignment = 4096;         ///< 4096 to 65536; 16384 suits 16 KiB-page devices.
+  uint64_t chunk_bytes = 1u << 20;   ///< Decoded bytes aimed at, in [64 KiB, 16 MiB].
+  uint64_t extent_bytes = 4u << 20;  ///< In [1 MiB, 8 MiB].
+  std::optional<FilterId> filter;    ///< Nothing: chosen per tensor and chunk.
+  std::optional<CodecId> codec;      ///< Nothing: chosen per tensor and chunk.
+  std::optional<int> zstd_level;     ///< With the zstd codec; nothing: literals only.
+  /// A coded stream must save this share of its bytes to be worth decoding. In [0, 1).
+  double gain_min = 0.02;
+  bool verify = true;      ///< Decode every chunk and compare before it is written.
+  bool overwrite = false;  ///< Replace an existing output file.
+};
+
+struct PackProgress {
+  uint64_t bytes_done;  ///< Source bytes whose chunks are written.
+  uint64_t bytes_total;
+};
+
+struct PackReport {
+  uint64_t source_bytes = 0;
+  uint64_t container_bytes = 0;
+  uint64_t tensor_count = 0;
+  uint64_t chunk_count = 0;
+  uint32_t threads = 0;
+  double seconds = 0;
+};
+
+/// Packs `source` into a new container at `output`. Memory is bounded by a few chunks for each
+/// thread whatever the model's size; the bytes are the same for any number of threads. Fails
+/// without leaving a file behind: kCancelled when `stop` is requested, kCorrupt when a source
+/// file changes meanwhile or a chunk does not survive its own decoding, kNoSpace, kIo.
+/// `on_progress` runs on the calling thread.
+Result<PackReport> pack_model(const ModelSource& source, const std::filesystem::path& output,
+                              const PackOptions& options,
+                              const std::function<void(const PackProgress&)>& on_progress = {},
+                              std::stop_token stop = {});
+
+}  // namespace qload

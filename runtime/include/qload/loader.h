@@ -1,0 +1,70 @@
+// Loader: the pipeline from a Model's file to decoded tensors. Weights: what it returns.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "qload/model.h"
+#include "qload/options.h"
+#include "qload/result.h"
+#include "qload/tensor.h"
+
+namespace qload {
+
+namespace internal {
+struct LoaderState;
+struct WeightsState;
+struct LoaderAccess;
+}  // namespace internal
+
+/// Owns decoded tensors. Independent of the Loader that made it; its Model must outlive it.
+/// Move-only. Any thread may read it.
+class Weights {
+ public:
+  ~Weights();
+  Weights(Weights&&) noexcept;
+  Weights& operator=(Weights&&) noexcept;
+
+  std::span<const TensorView> tensors() const;          ///< In load order.
+  const TensorView* find(std::string_view name) const;  ///< Null when not loaded.
+
+ private:
+  friend class Loader;
+  explicit Weights(std::unique_ptr<internal::WeightsState> state);
+  std::unique_ptr<internal::WeightsState> state_;
+};
+
+/// Owns the I/O thread, the decode threads and the staging memory: create one, reuse it. Any
+/// thread may call it; loads that overlap take turns. Destroy it after its last call returned.
+class Loader {
+ public:
+  /// kInvalidArgument for a value out of its range; kUnsupported when an engine or O_DIRECT was
+  /// required and the kernel refuses it; kOutOfMemory.
+  static Result<Loader> create(const LoaderOptions& options = {});
+  ~Loader();
+  Loader(Loader&&) noexcept;
+  Loader& operator=(Loader&&) noexcept;
+
+  /// All tensors.
+  Result<Weights> load(const Model& model, const LoadOptions& options = {});
+  /// The named tensors; kNotFound names the first that is absent, kInvalidArgument one that is
+  /// named twice.
+  Result<Weights> load(const Model& model, std::span<const std::string_view> names,
+                       const LoadOptions& options = {});
+  /// The primitive under load(): decodes into caller memory. Returns when no read or decode can
+  /// touch it any more. On failure the destinations hold unspecified bytes. Destinations must
+  /// have the tensors' exact sizes and not overlap.
+  Status load_into(const Model& model, std::span<const Destination> destinations,
+                   const LoadOptions& options = {});
+
+ private:
+  friend struct internal::LoaderAccess;
+  explicit Loader(std::unique_ptr<internal::LoaderState> state);
+  Result<Weights> load_numbers(const Model& model, std::span<const uint32_t> numbers,
+                               const LoadOptions& options);
+  std::unique_ptr<internal::LoaderState> state_;
+};
+
+}  // namespace qload

@@ -1,0 +1,298 @@
+// The io_uring engine. The only file that includes liburing.
+#include <liburing.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "format/base/assert.h"
+#include "format/base/file.h"
+#include "format/base/format_text.h"
+#include "format/base/try.h"
+#include "runtime/io/engine_limits.h"
+#include "runtime/io/read_engine.h"
+#include "runtime/io/transfer.h"
+
+namespace qload {
+namespace {
+
+// Ring set-ups from best to plainest; a kernel that does not know a flag answers EINVAL. With
+// DEFER_TASKRUN (Linux 6.1) completions cost no interrupt: they are processed inside wait().
+// SQPOLL is never asked for: its polling thread takes a core from the decoder.
+constexpr std::array kSetupFlags = {
+#if defined(IORING_SETUP_SINGLE_ISSUER) && defined(IORING_SETUP_DEFER_TASKRUN)
+    static_cast<unsigned>(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
+#endif
+#ifdef IORING_SETUP_COOP_TASKRUN
+    static_cast<unsigned>(IORING_SETUP_COOP_TASKRUN),
+#endif
+    0u,
+};
+
+// How often, 1 ms apart, the kernel may refuse to take queued reads (no memory for requests) while
+// it holds none of ours: after a second they fail with its errno.
+constexpr uint32_t kRefusalsMax = 1000;
+
+// Indices in the registered file table.
+constexpr int kBufferedIndex = 0;
+constexpr int kDirectIndex = 1;
+
+/// Owned by one thread; the kernel (SINGLE_ISSUER) refuses any other. Each read in flight has a
+/// Transfer in slots_, and its slot's index as the ring's user data. The submission queue has at
+/// least depth() entries and a read at most one of them, so an entry is always free.
+class UringEngine final : public ReadEngine {
+ public:
+  explicit UringEngine(const EngineOptions& options)
+      : depth_(options.queue_depth), staging_(options.staging), slots_(depth_) {
+    unstarted_.reserve(depth_);
+    free_slots_.reserve(depth_);
+    for (uint32_t slot = depth_; slot > 0; --slot) free_slots_.push_back(slot - 1);
+  }
+
+  /// Waits for what is in flight: the kernel must not write to memory after its release.
+  ~UringEngine() override {
+    if (!ring_exists_) return;
+    std::array<Completion, 64> ignored;
+    while (in_flight_ > 0) wait(ignored);
+    io_uring_queue_exit(&ring_);
+  }
+
+  /// 0, or the errno of the kernel's refusal.
+  int set_up() {
+    int refused = 0;
+    for (const unsigned flags : kSetupFlags) {
+      io_uring_params params = {};
+      params.flags = flags;
+      refused = -io_uring_queue_init_params(depth_, &ring_, &params);
+      if (refused != EINVAL) break;
+    }
+    if (refused != 0) return refused;
+    ring_exists_ = true;
+    io_uring_register_ring_fd(&ring_);  // Saves a lookup in each call; fine without.
+    constexpr std::array<int, 2> kNone = {-1, -1};
+    file_table_exists_ = io_uring_register_files(&ring_, kNone.data(), kNone.size()) == 0;
+    register_staging();
+    return probe();
+  }
+
+  IoBackend backend() const override { return IoBackend::kUring; }
+  uint32_t depth() const override { return depth_; }
+  uint32_t in_flight() const override { return in_flight_; }
+  bool files_registered() const override { return files_registered_; }
+  bool buffers_registered() const override { return buffers_registered_; }
+  EngineCounters counters() const override { return counters_; }
+
+  /// A file that does not register (a bad descriptor, an old kernel) is read by descriptor.
+  Status attach(const ReadFiles& files) override {
+    QLOAD_ASSERT(in_flight_ == 0);
+    files_ = files;
+    files_registered_ = false;
+    if (!file_table_exists_) return Ok{};
+    const std::array<int, 2> wanted = {files.buffered, files.direct};
+    static_assert(kBufferedIndex == 0 && kDirectIndex == 1);
+    files_registered_ = io_uring_register_files_update(&ring_, 0, wanted.data(), 2) == 2;
+    if (!files_registered_) {
+      constexpr std::array<int, 2> kNone = {-1, -1};  // Holds no file by half.
+      io_uring_register_files_update(&ring_, 0, kNone.data(), 2);
+    }
+    return Ok{};
+  }
+
+  void submit(const Read& read) override {
+    QLOAD_ASSERT(in_flight_ < depth_);
+    ++in_flight_;
+    // To io_uring an offset of 2^64 - 1 means the file position; pread answers EINVAL to any that
+    // is no off_t, and so does this engine.
+    constexpr auto kOffsetMax = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+    const bool offset_fits = range_fits(read.offset, read.bytes, kOffsetMax);
+    if (broken_ != 0 || !offset_fits) {
+      unstarted_.push_back({read.tag, broken_ != 0 ? broken_ : EINVAL, 0});
+      return;
+    }
+    const uint32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    slots_[slot] = Transfer(read, files_.direct_alignment);
+    queue(slot);
+  }
+
+  size_t wait(std::span<Completion> out) override {
+    QLOAD_ASSERT(in_flight_ > 0 && !out.empty());
+    uint32_t refusals = 0;
+    for (;;) {
+      size_t count = take_unstarted(out);
+      count += reap(out.subspan(count));
+      if (count > 0) {
+        // Reads that stay queued start before the caller turns to what has finished. A refusal
+        // shows in the next call.
+        if (broken_ == 0 && io_uring_sq_ready(&ring_) > 0) io_uring_submit(&ring_);
+        in_flight_ -= static_cast<uint32_t>(count);
+        return count;
+      }
+      const int result = io_uring_submit_and_wait(&ring_, 1);
+      if (result >= 0 || result == -EINTR) continue;
+      QLOAD_ASSERT(result != -EEXIST);  // Another thread than the owner called.
+      const bool kernel_holds_some = io_uring_sq_ready(&ring_) < depth_ - free_slots_.size();
+      const bool may_pass = result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
+      if (!kernel_holds_some && (!may_pass || ++refusals >= kRefusalsMax)) {
+        fail_queued(-result);
+      } else {
+        const timespec pause = {0, 1'000'000};
+        nanosleep(&pause, nullptr);
+      }
+    }
+  }
+
+ private:
+  /// All of the staging memory or none: where RLIMIT_MEMLOCK is smaller, plain reads serve.
+  void register_staging() {
+    if (staging_.empty()) return;
+    const iovec block = {staging_.data(), staging_.size()};
+    buffers_registered_ = io_uring_register_buffers(&ring_, &block, 1) == 0;
+  }
+
+  /// Reads one page through the ring, by READ and, where staging is registered, by READ_FIXED.
+  int probe() {
+    std::array<std::byte, 64> written;
+    written.fill(std::byte{0x5a});
+    const int descriptor = memfd_create("qload-probe", MFD_CLOEXEC);
+    if (descriptor < 0) return errno;
+    int refused = 0;
+    if (write(descriptor, written.data(), written.size()) != ssize_t{written.size()}) {
+      refused = errno;
+    }
+    if (refused == 0) refused = attach({.buffered = descriptor}).ok() ? 0 : EIO;
+    if (refused == 0) {
+      std::array<std::byte, written.size()> memory = {};
+      refused = probe_read(memory, written);
+    }
+    if (refused == 0 && buffers_registered_) {
+      const auto fixed = staging_.first(std::min(staging_.size(), written.size()));
+      if (probe_read(fixed, written) != 0) {
+        buffers_registered_ = false;
+        io_uring_unregister_buffers(&ring_);
+      }
+    }
+    (void)attach({});
+    close(descriptor);
+    return refused;
+  }
+
+  int probe_read(std::span<std::byte> into, std::span<const std::byte> expected) {
+    const auto bytes = static_cast<uint32_t>(into.size());
+    submit({.data = into.data(), .bytes = bytes, .bytes_required = bytes});
+    std::array<Completion, 1> done;
+    wait(done);
+    if (done[0].error_number != 0) return done[0].error_number;
+    return std::equal(into.begin(), into.end(), expected.begin()) ? 0 : EIO;
+  }
+
+  /// Puts the next piece of a slot's read on the submission queue.
+  void queue(uint32_t slot) {
+    const Transfer& transfer = slots_[slot];
+    const bool direct = transfer.read().direct;
+    io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+    QLOAD_ASSERT(entry != nullptr);
+    int descriptor = direct ? files_.direct : files_.buffered;
+    if (files_registered_) descriptor = direct ? kDirectIndex : kBufferedIndex;
+    if (lies_in_registered_staging(transfer)) {
+      io_uring_prep_read_fixed(entry, descriptor, transfer.data(), transfer.bytes(),
+                               transfer.offset(), 0);
+    } else {
+      io_uring_prep_read(entry, descriptor, transfer.data(), transfer.bytes(), transfer.offset());
+    }
+    if (files_registered_) io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
+    io_uring_sqe_set_data64(entry, slot);
+  }
+
+  bool lies_in_registered_staging(const Transfer& transfer) const {
+    if (!buffers_registered_) return false;
+    const auto start = reinterpret_cast<uintptr_t>(staging_.data());
+    const auto from = reinterpret_cast<uintptr_t>(transfer.data());
+    return from >= start && range_fits(from - start, transfer.bytes(), staging_.size());
+  }
+
+  size_t take_unstarted(std::span<Completion> out) {
+    const size_t count = std::min(out.size(), unstarted_.size());
+    const auto end = unstarted_.begin() + static_cast<std::ptrdiff_t>(count);
+    std::copy(unstarted_.begin(), end, out.begin());
+    unstarted_.erase(unstarted_.begin(), end);
+    return count;
+  }
+
+  /// Takes answers off the completion queue until it is empty or `out` is full.
+  size_t reap(std::span<Completion> out) {
+    size_t count = 0;
+    io_uring_cqe* entry = nullptr;
+    while (count < out.size() && io_uring_peek_cqe(&ring_, &entry) == 0) {
+      const auto slot = static_cast<uint32_t>(io_uring_cqe_get_data64(entry));
+      const int result = entry->res;
+      io_uring_cqe_seen(&ring_, entry);
+      Transfer& transfer = slots_[slot];
+      if (transfer.take_result(result) == Transfer::Next::kResume) {
+        queue(slot);
+        continue;
+      }
+      counters_.short_reads += transfer.was_short() ? 1 : 0;
+      out[count++] = transfer.completion();
+      free_slots_.push_back(slot);
+    }
+    return count;
+  }
+
+  /// Gives up on the ring. REQUIRES: the kernel holds no read, so every slot in use is queued.
+  void fail_queued(int error_number) {
+    broken_ = error_number;
+    std::vector<bool> free(depth_, false);
+    for (const uint32_t slot : free_slots_) free[slot] = true;
+    for (uint32_t slot = 0; slot < depth_; ++slot) {
+      if (free[slot]) continue;
+      unstarted_.push_back({slots_[slot].read().tag, error_number, 0});
+      free_slots_.push_back(slot);
+    }
+  }
+
+  const uint32_t depth_;
+  const std::span<std::byte> staging_;
+  io_uring ring_ = {};
+  ReadFiles files_;
+  std::vector<Transfer> slots_;
+  std::vector<uint32_t> free_slots_;
+  std::vector<Completion> unstarted_;  // Failed before the kernel had them.
+  EngineCounters counters_;
+  uint32_t in_flight_ = 0;
+  int broken_ = 0;  // The errno for which the ring is no longer used.
+  bool ring_exists_ = false;
+  bool file_table_exists_ = false;
+  bool files_registered_ = false;
+  bool buffers_registered_ = false;
+};
+
+Error refused_error(int error_number, int* refusal) {
+  if (refusal != nullptr) *refusal = error_number;
+  const Error reason = error_from_errno("the kernel refuses io_uring", error_number);
+  return Error(ErrorCode::kUnsupported, std::string(reason.message()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ReadEngine>> make_uring_engine(const EngineOptions& options, int* refusal) {
+  if (refusal != nullptr) *refusal = 0;
+  QLOAD_CHECK(check_queue_depth(options.queue_depth));
+#ifdef __ANDROID__
+  // Android's filter for applications kills the process at the first io_uring call.
+  return refused_error(ENOSYS, refusal);
+#else
+  auto engine = std::make_unique<UringEngine>(options);
+  if (const int refused = engine->set_up(); refused != 0) return refused_error(refused, refusal);
+  return std::unique_ptr<ReadEngine>(std::move(engine));
+#endif
+}
+
+}  // namespace qload

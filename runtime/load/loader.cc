@@ -1,0 +1,192 @@
+#include "qload/loader.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "format/base/checked.h"
+#include "format/base/format_text.h"
+#include "format/base/try.h"
+#include "runtime/load/loader_state.h"
+#include "runtime/load/weights_state.h"
+
+namespace qload {
+
+namespace internal {
+
+namespace {
+
+template <class T>
+Status check_range(std::string_view name, T value, T minimum, T maximum) {
+  if (value >= minimum && value <= maximum) return Ok{};
+  return Error(ErrorCode::kInvalidArgument, text("LoaderOptions::", name, " is ", value,
+                                                 ", expected ", minimum, " to ", maximum));
+}
+
+Status check_hook(std::string_view name, const Allocator& hook) {
+  if ((hook.allocate == nullptr) == (hook.release == nullptr)) return Ok{};
+  return Error(ErrorCode::kInvalidArgument,
+               text(name, ": allocate and release must both be set, or neither"));
+}
+
+Status check_options(const LoaderOptions& options) {
+  QLOAD_CHECK(check_range<uint32_t>("queue_depth", options.queue_depth, 1, 4096));
+  QLOAD_CHECK(check_range<uint32_t>("decode_threads", options.decode_threads, 0, 1024));
+  QLOAD_CHECK(check_range<uint64_t>("staging_bytes", options.staging_bytes, 1u << 20, 1u << 30));
+  QLOAD_CHECK(check_range<uint32_t>("read_bytes", options.read_bytes, 64u << 10, 16u << 20));
+  return check_hook("LoaderOptions::staging_allocator", options.staging_allocator);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LoaderState>> create_loader_state(LoaderOptions options,
+                                                         EngineFactory factory) {
+  QLOAD_CHECK(check_options(options));
+  QLOAD_CHECK(apply_environment(options));
+  if (options.decode_threads == 0) options.decode_threads = usable_processors();
+  auto state = std::make_unique<LoaderState>();
+  state->options = options;
+  QLOAD_CHECK(state->staging.allocate(options.staging_bytes, options.staging_allocator));
+  QLOAD_TRY(state->pool, DecodePool::create(options.decode_threads));
+  IoThread::Options io;
+  io.backend = options.io_backend;
+  io.engine.queue_depth = options.queue_depth;
+  io.engine.staging = state->staging.memory();
+  io.staging = &state->staging;
+  io.pool = state->pool.get();
+  QLOAD_TRY(state->io, IoThread::start(io, std::move(factory)));
+  return state;
+}
+
+}  // namespace internal
+
+namespace {
+
+using internal::LoadTarget;
+using internal::ModelState;
+
+// Tensors start on a cache line, and those that may be read in place (see kInPlaceBytesMin) on
+// the container's alignment, which their file offsets have too.
+constexpr uint64_t kTensorAlignment = 64;
+
+Status check_load_options(const LoadOptions& options) {
+  return internal::check_hook("LoadOptions::allocator", options.allocator);
+}
+
+Result<std::vector<uint32_t>> find_tensors(const ModelState& model,
+                                           std::span<const std::string_view> names) {
+  std::vector<uint32_t> numbers;
+  numbers.reserve(names.size());
+  for (const std::string_view name : names) {
+    const auto number = model.container.index.find(name);
+    if (!number) {
+      return Error(ErrorCode::kNotFound,
+                   text(quote(model.container.file.name()), " has no tensor ", quote(name)));
+    }
+    numbers.push_back(*number);
+  }
+  // Load order, whatever the order of the names: reads stay sequential.
+  std::sort(numbers.begin(), numbers.end());
+  const auto twice = std::adjacent_find(numbers.begin(), numbers.end());
+  if (twice != numbers.end()) {
+    return Error(ErrorCode::kInvalidArgument,
+                 text("tensor ", quote(model.tensors[*twice].name), " is named twice"));
+  }
+  return numbers;
+}
+
+}  // namespace
+
+Loader::Loader(std::unique_ptr<internal::LoaderState> state) : state_(std::move(state)) {}
+Loader::~Loader() = default;
+Loader::Loader(Loader&&) noexcept = default;
+Loader& Loader::operator=(Loader&&) noexcept = default;
+
+Result<Loader> Loader::create(const LoaderOptions& options) {
+  QLOAD_TRY(auto state, internal::create_loader_state(options, kernel_engine_factory()));
+  return Loader(std::move(state));
+}
+
+Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_t> numbers,
+                                     const LoadOptions& options) {
+  QLOAD_CHECK(check_load_options(options));
+  const ModelState& state = model.state();
+  const uint64_t alignment = state.container.superblock.alignment;
+  std::vector<uint64_t> offsets;
+  offsets.reserve(numbers.size());
+  uint64_t block_bytes = 0;
+  for (const uint32_t number : numbers) {
+    const uint64_t bytes = state.tensors[number].bytes;
+    const uint64_t start = align_up(
+        block_bytes, bytes >= kInPlaceBytesMin ? alignment : std::min(alignment, kTensorAlignment));
+    offsets.push_back(start);
+    block_bytes = start + bytes;
+  }
+  QLOAD_TRY(DestinationBlock block,
+            DestinationBlock::allocate(block_bytes, alignment, options.allocator, options.pinning));
+  std::vector<LoadTarget> targets;
+  targets.reserve(numbers.size());
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    targets.push_back({numbers[i], block.data() + offsets[i], block.direct_allowed()});
+  }
+  QLOAD_CHECK(internal::run_load(*state_, state, targets, &block, options));
+  auto weights = std::make_unique<internal::WeightsState>();
+  weights->tensors.reserve(numbers.size());
+  for (const LoadTarget& target : targets) {
+    const TensorInfo& info = state.tensors[target.tensor];
+    weights->tensors.push_back({&info, {target.data, info.bytes}});
+  }
+  weights->block = std::move(block);
+  weights->sort_names();
+  return Weights(std::move(weights));
+}
+
+Result<Weights> Loader::load(const Model& model, const LoadOptions& options) {
+  std::vector<uint32_t> numbers(model.tensors().size());
+  for (uint32_t i = 0; i < numbers.size(); ++i) numbers[i] = i;
+  return load_numbers(model, numbers, options);
+}
+
+Result<Weights> Loader::load(const Model& model, std::span<const std::string_view> names,
+                             const LoadOptions& options) {
+  QLOAD_TRY(const auto numbers, find_tensors(model.state(), names));
+  return load_numbers(model, numbers, options);
+}
+
+Status Loader::load_into(const Model& model, std::span<const Destination> destinations,
+                         const LoadOptions& options) {
+  const ModelState& state = model.state();
+  std::vector<std::string_view> names;
+  names.reserve(destinations.size());
+  for (const Destination& destination : destinations) names.push_back(destination.name);
+  QLOAD_CHECK(find_tensors(state, names));
+  std::vector<LoadTarget> targets;
+  targets.reserve(destinations.size());
+  for (const Destination& destination : destinations) {
+    const uint32_t number = *state.container.index.find(destination.name);
+    const uint64_t bytes = state.tensors[number].bytes;
+    if (destination.data.size() != bytes) {
+      return Error(ErrorCode::kInvalidArgument,
+                   text("destination of tensor ", quote(destination.name), " has ",
+                        destination.data.size(), " bytes, expected ", bytes));
+    }
+    targets.push_back({number, destination.data.data(), true});
+  }
+  std::vector<Destination> by_address(destinations.begin(), destinations.end());
+  std::erase_if(by_address, [](const Destination& one) { return one.data.empty(); });
+  std::sort(by_address.begin(), by_address.end(), [](const auto& a, const auto& b) {
+    return std::less<>()(a.data.data(), b.data.data());
+  });
+  for (size_t i = 1; i < by_address.size(); ++i) {
+    const Destination& before = by_address[i - 1];
+    if (std::less<>()(by_address[i].data.data(), before.data.data() + before.data.size())) {
+      return Error(ErrorCode::kInvalidArgument,
+                   text("destinations of tensors ", quote(before.name), " and ",
+                        quote(by_address[i].name), " overlap"));
+    }
+  }
+  return internal::run_load(*state_, state, targets, nullptr, options);
+}
+
+}  // namespace qload

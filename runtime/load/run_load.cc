@@ -1,0 +1,190 @@
+// One load on a Loader: choose how to read, plan, run, report.
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+#include "format/base/format_text.h"
+#include "format/base/try.h"
+#include "runtime/io/direct_io.h"
+#include "runtime/load/loader_state.h"
+#include "runtime/plan/read_plan.h"
+
+namespace qload::internal {
+
+namespace {
+
+// How often the calling thread looks up to report progress and to notice a stop.
+constexpr std::chrono::milliseconds kProgressInterval{50};
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// How this load reads its file.
+struct ReadChoice {
+  IoBackend backend = IoBackend::kPread;
+  DirectFile direct_file;
+  bool direct = false;
+  bool direct_refused = false;
+  bool cached_file = false;
+};
+
+// io_uring with O_DIRECT where both work. Through the page cache io_uring is slower than pread
+// threads, cold and warm alike, so without O_DIRECT the automatic choice is pread; and a file that
+// lies in the page cache is read from there (docs/performance.md).
+Result<ReadChoice> choose_reads(const LoaderState& state, const ModelState& model) {
+  const LoaderOptions& options = state.options;
+  const File& file = model.container.file;
+  ReadChoice choice;
+  bool want_direct = options.direct_io != DirectIo::kDisabled;
+  if (want_direct && options.direct_io == DirectIo::kOptional) {
+    choice.cached_file = file_is_cached(file.descriptor(), file.base_offset(), file.bytes());
+    if (choice.cached_file && options.io_backend == IoBackend::kAuto) want_direct = false;
+  }
+  if (want_direct) {
+    auto opened = DirectFile::open(file.descriptor());
+    if (opened.ok()) {
+      choice.direct_file = std::move(opened).value();
+      choice.direct = true;
+    } else if (options.direct_io == DirectIo::kRequired) {
+      return opened.error().at(text(quote(file.name()), ": O_DIRECT is required"));
+    } else {
+      choice.direct_refused = true;
+    }
+  }
+  const bool uring = options.io_backend == IoBackend::kUring ||
+                     (options.io_backend == IoBackend::kAuto && choice.direct);
+  choice.backend = uring && state.io->uring_works() ? IoBackend::kUring : IoBackend::kPread;
+  return choice;
+}
+
+ReadPlan plan_reads(const LoaderState& state, const ModelState& model,
+                    std::span<const LoadTarget> targets, const ReadChoice& choice) {
+  std::vector<PlanTensor> tensors;
+  tensors.reserve(targets.size());
+  for (const LoadTarget& target : targets) {
+    tensors.push_back({target.tensor, target.data, target.direct_allowed});
+  }
+  PlanOptions options;
+  options.base_offset = model.container.file.base_offset();
+  // At most a quarter of the staging memory, so that reading and decoding overlap.
+  options.read_bytes = static_cast<uint32_t>(
+      std::min<uint64_t>(state.options.read_bytes, state.options.staging_bytes / 4));
+  options.alignment = choice.direct ? choice.direct_file.alignment() : 1;
+  return make_read_plan(model.container.index, tensors, options);
+}
+
+// The stage whose work the others waited for. Slots run out only when decoding is behind; then
+// the larger of decoding and first touch is to blame.
+LoadStage find_bound(const LoadStatistics& statistics) {
+  if (statistics.bytes_decoded == 0) return LoadStage::kNone;
+  if (statistics.read_wait_seconds >= statistics.seconds / 2) return LoadStage::kStorage;
+  return statistics.prefault_busy_seconds > statistics.decode_busy_seconds ? LoadStage::kDestination
+                                                                           : LoadStage::kDecode;
+}
+
+void report(const LoadOptions& options, uint64_t decoded, uint64_t total) {
+  if (options.on_progress) options.on_progress({decoded, total});
+}
+
+/// Leaves the turnstile on every way out.
+struct Turn {
+  Turnstile& turnstile;
+  ~Turn() { turnstile.leave(); }
+};
+
+Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
+                   const DestinationBlock* block, const LoadOptions& options,
+                   LoadStatistics& statistics) {
+  QLOAD_TRY(ReadChoice choice, choose_reads(state, model));
+  statistics.engine = choice.backend;
+  statistics.direct_refused = choice.direct_refused;
+  statistics.cached_file = choice.cached_file;
+  statistics.kernel_refusal = static_cast<uint32_t>(state.io->uring_refusal());
+
+  LoadSession::Setup setup;
+  setup.container = &model.container;
+  setup.plan = plan_reads(state, model, targets, choice);
+  setup.verify = options.verify;
+  setup.huge_pages = options.huge_pages;
+  setup.stop = options.stop;
+  setup.direct_file = choice.direct ? &choice.direct_file : nullptr;
+  setup.direct_required = state.options.direct_io == DirectIo::kRequired;
+  if (block != nullptr && block->fresh_mapping()) {
+    setup.fresh_memory = {block->data(), block->bytes()};
+  }
+  const uint64_t total = setup.plan.decoded_bytes;
+  // In-place reads that the kernel refuses come back through a slot, so a slot holds any read.
+  uint64_t slot_bytes = setup.plan.slot_bytes;
+  for (const PlanRead& read : setup.plan.reads) {
+    slot_bytes = std::max<uint64_t>(slot_bytes, read.bytes);
+  }
+  QLOAD_CHECK(state.staging.cut(slot_bytes));
+
+  LoadSession session(std::move(setup));
+  state.io->post(&session, choice.backend);
+  while (!state.io->wait_done(kProgressInterval)) report(options, session.decoded_bytes(), total);
+  session.add_statistics(statistics);
+  QLOAD_TRY(const EngineFacts facts, state.io->take_facts());
+  statistics.engine = facts.backend;
+  statistics.registered_files = facts.files_registered;
+  statistics.registered_buffers = facts.buffers_registered;
+  statistics.short_read_count = facts.short_reads;
+  QLOAD_CHECK(session.take_status());
+  report(options, total, total);
+  return Ok{};
+}
+
+}  // namespace
+
+Status Turnstile::enter(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  const uint64_t ticket = next_ticket_++;
+  while (serving_ != ticket) {
+    if (stop.stop_requested()) {
+      abandoned_.push_back(ticket);
+      return Error(ErrorCode::kCancelled, "cancelled while waiting for another load to finish");
+    }
+    turned_.wait_for(lock, kProgressInterval);
+  }
+  return Ok{};
+}
+
+void Turnstile::leave() {
+  {
+    const std::lock_guard lock(mutex_);
+    ++serving_;
+    for (auto found = std::find(abandoned_.begin(), abandoned_.end(), serving_);
+         found != abandoned_.end();
+         found = std::find(abandoned_.begin(), abandoned_.end(), serving_)) {
+      abandoned_.erase(found);
+      ++serving_;
+    }
+  }
+  turned_.notify_all();
+}
+
+Status run_load(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
+                const DestinationBlock* block, const LoadOptions& options) {
+  const auto begin = Clock::now();
+  LoadStatistics local;
+  LoadStatistics& statistics = options.statistics != nullptr ? *options.statistics : local;
+  statistics = {};
+  statistics.decode_threads = state.pool->thread_count();
+  statistics.queue_depth = state.options.queue_depth;
+  statistics.staging_bytes = state.options.staging_bytes;
+  if (block != nullptr) {
+    statistics.destination_bytes = block->bytes();
+    statistics.pinned_bytes = block->pinned_bytes();
+  }
+  QLOAD_CHECK(state.turnstile.enter(options.stop));
+  const Turn turn{state.turnstile};
+  Status status = run_in_turn(state, model, targets, block, options, statistics);
+  statistics.seconds = seconds_since(begin);
+  statistics.bound = find_bound(statistics);
+  return status;
+}
+
+}  // namespace qload::internal

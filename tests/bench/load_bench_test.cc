@@ -1,0 +1,237 @@
+// The load benchmark: its parts, and a tiny size of the whole. No time is asserted.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "bench/load/cold_cache.h"
+#include "bench/load/compressed_file.h"
+#include "bench/load/contender.h"
+#include "bench/load/load_benchmark.h"
+#include "bench/load/load_report.h"
+#include "bench/load/parallel.h"
+#include "bench/load/spread.h"
+#include "bench/load/throttle.h"
+#include "bench/load/timed_run.h"
+#include "format/base/bytes.h"
+#include "format/codec/codec.h"
+#include "tests/support/test_files.h"
+
+namespace qload::bench {
+namespace {
+
+using test::gaussian_int8;
+using test::TempDirectory;
+
+// A safetensors file of two INT8 tensors of `rows` by 1000 and one of none.
+std::vector<std::byte> tiny_model(size_t rows, uint64_t seed) {
+  const size_t bytes = rows * 1000;
+  const std::string shape = "[" + std::to_string(rows) + ",1000]";
+  const auto range = [](size_t from, size_t to) {
+    return "[" + std::to_string(from) + "," + std::to_string(to) + "]";
+  };
+  std::string header = R"({"layers.0.a":{"dtype":"I8","shape":)" + shape + R"(,"data_offsets":)" +
+                       range(0, bytes) + R"(},"layers.1.b":{"dtype":"I8","shape":)" + shape +
+                       R"(,"data_offsets":)" + range(bytes, 2 * bytes) +
+                       R"(},"empty":{"dtype":"I8","shape":[0],"data_offsets":)" +
+                       range(2 * bytes, 2 * bytes) + "}}";
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const std::vector<std::byte> data = gaussian_int8(2 * bytes, 10, seed);
+  std::vector<std::byte> file(sizeof(uint64_t) + header.size() + data.size());
+  store_le(file.data(), uint64_t{header.size()});
+  std::copy_n(as_byte_span(header).begin(), header.size(), file.begin() + sizeof(uint64_t));
+  std::copy(data.begin(), data.end(), file.end() - static_cast<ptrdiff_t>(data.size()));
+  return file;
+}
+
+TEST(SpreadTest, MedianMinMax) {
+  EXPECT_EQ(spread_of({}).median, 0);
+  EXPECT_EQ(spread_of({3}).median, 3);
+  EXPECT_EQ(spread_of({4, 1}).median, 2.5);
+  const Spread spread = spread_of({5, 1, 9});
+  EXPECT_EQ(spread.median, 5);
+  EXPECT_EQ(spread.min, 1);
+  EXPECT_EQ(spread.max, 9);
+  EXPECT_EQ(median_position({5, 1, 9}), 0u);
+  EXPECT_EQ(median_position({9, 1, 5, 7}), 2u);
+}
+
+TEST(ParallelTest, RunsEveryNumberAndReturnsTheLowestError) {
+  std::atomic<uint32_t> sum{0};
+  EXPECT_TRUE(run_parallel(4, [&](uint32_t number) -> Status {
+                sum += number;
+                return Ok{};
+              }).ok());
+  EXPECT_EQ(sum, 6u);
+  const Status failed = run_parallel(4, [](uint32_t number) -> Status {
+    if (number < 2) return Ok{};
+    return Error(ErrorCode::kIo, std::to_string(number));
+  });
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().message(), "2");
+}
+
+TEST(ThrottleTest, FindsTheControllerInMountinfo) {
+  EXPECT_TRUE(find_io_controller("").mount.empty());
+  const std::string v2 = "30 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+  const std::string v1 = "33 31 0:30 / /cg/blkio rw - cgroup cgroup rw,blkio\n";
+  const std::string cpu = "34 31 0:31 / /cg/cpu rw shared:1 - cgroup cgroup rw,cpu\n";
+  EXPECT_TRUE(find_io_controller(cpu).mount.empty());
+  EXPECT_EQ(find_io_controller(cpu + v2).mount, "/sys/fs/cgroup");
+  EXPECT_TRUE(find_io_controller(cpu + v2).version_2);
+  EXPECT_EQ(find_io_controller(v2 + cpu + v1).mount, "/cg/blkio");
+  EXPECT_FALSE(find_io_controller(v2 + cpu + v1).version_2);
+}
+
+TEST(ThrottleTest, RefusesAFileSystemWithoutADisk) {
+  const auto disk = find_disk("/proc/self");
+  ASSERT_FALSE(disk.ok());
+  EXPECT_EQ(disk.error().code(), ErrorCode::kUnsupported);
+}
+
+TEST(CompressedFileTest, DecodesToItsInput) {
+  for (const size_t bytes : {size_t{0}, size_t{1}, size_t{kFrameBytes} - 1, size_t{kFrameBytes},
+                             size_t{kFrameBytes} + 1, 3 * size_t{kFrameBytes} + 5}) {
+    SCOPED_TRACE(bytes);
+    TempDirectory directory;
+    const auto input = gaussian_int8(bytes, 8, 7);
+    test::write_file(directory / "in", input);
+    const auto size = write_compressed_file(directory / "in", directory / "out", 3);
+    ASSERT_TRUE(size.ok()) << size.error().message();
+    const auto stored = test::read_file(directory / "out");
+    ASSERT_EQ(stored.size(), *size);
+    const auto index = parse_compressed_index(stored, stored.size());
+    ASSERT_TRUE(index.ok()) << index.error().message();
+    EXPECT_FALSE(parse_compressed_index(stored, stored.size() + 1).ok());
+    std::vector<std::byte> decoded(index->decoded_bytes);
+    const auto decoder = find_codec(CodecId::kZstd)->make_decoder();
+    for (uint64_t frame = 0; frame < index->frame_ends.size(); ++frame) {
+      const uint64_t begin = index->frame_begin(frame);
+      const Status status = decoder->decode(
+          std::span(stored).subspan(begin, index->frame_ends[frame] - begin),
+          std::span(decoded).subspan(frame * kFrameBytes, index->frame_decoded_bytes(frame)));
+      ASSERT_TRUE(status.ok()) << status.error().message();
+    }
+    EXPECT_EQ(decoded, input);
+  }
+}
+
+// A contender whose answer can be spoilt.
+class FakeContender : public Contender {
+ public:
+  explicit FakeContender(std::vector<std::byte> file) : file_(std::move(file)) {}
+  std::vector<std::filesystem::path> files() const override { return {}; }
+  Status load() override { return Ok{}; }
+  std::span<const std::byte> tensor(uint32_t number) const override {
+    const SourceTensor& place = source->tensors()[number];
+    return std::span(file_).subspan(place.offset, place.bytes - cut);
+  }
+  void release() override {}
+
+  const ModelSource* source = nullptr;
+  uint64_t cut = 0;
+  std::vector<std::byte> file_;
+};
+
+TEST(TimedRunTest, AWrongAnswerIsFound) {
+  TempDirectory directory;
+  const auto file = tiny_model(2000, 3);
+  test::write_file(directory / "m.safetensors", file);
+  auto source = open_model_source(directory / "m.safetensors", OpenAs::kDetect);
+  ASSERT_TRUE(source.ok()) << source.error().message();
+  auto sample = AnswerSample::create(*source);
+  ASSERT_TRUE(sample.ok()) << sample.error().message();
+
+  FakeContender contender(file);
+  contender.source = &*source;
+  EXPECT_TRUE(check_answer(contender, *source).ok());
+  EXPECT_TRUE(time_load(contender, *source, *sample).ok());
+
+  contender.file_.back() ^= std::byte{1};
+  const Status spoilt = check_answer(contender, *source);
+  ASSERT_FALSE(spoilt.ok());
+  EXPECT_THAT(std::string(spoilt.error().message()), testing::HasSubstr("layers.1.b"));
+
+  for (std::byte& byte : contender.file_) byte ^= std::byte{1};
+  EXPECT_FALSE(time_load(contender, *source, *sample).ok());
+
+  contender.file_ = file;
+  contender.cut = 1;
+  EXPECT_FALSE(sample->check(contender, *source).ok());
+}
+
+TEST(ColdCacheTest, DropsAndFills) {
+  TempDirectory directory;
+  const std::vector<std::filesystem::path> files = {directory / "a", directory / "empty"};
+  test::write_file(files[0], gaussian_int8(1000 * 1000, 10, 1));
+  test::write_file(files[1], "");
+  ASSERT_TRUE(fill_cache(files).ok());
+  EXPECT_EQ(*cached_share(files), 1);
+  ASSERT_TRUE(drop_cached(files, ColdMethod::kAdvise).ok());
+  const double share = *cached_share(files);
+  if (share != 0) GTEST_SKIP() << "this file system keeps its pages (tmpfs does): " << share;
+}
+
+TEST(LoadBenchmarkTest, RefusesAnUnknownContender) {
+  InterruptGuard interrupts;
+  const auto report = run_load_benchmark({.contenders = {"read-1", "telepathy"}}, interrupts);
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_THAT(std::string(report.error().message()), testing::HasSubstr("telepathy"));
+}
+
+// The command itself, on a model of 4 MB with every contender.
+TEST(LoadBenchmarkTest, TinySizeOfTheCommand) {
+  TempDirectory directory;
+  test::write_file(directory / "tiny.safetensors", tiny_model(2000, 5));
+  std::string names;
+  for (const ContenderKind& kind : all_contenders()) {
+    if (kind.name == "qload-pinned") continue;  // Needs the right to lock memory.
+    names += (names.empty() ? "" : ",") + std::string(kind.name);
+  }
+  const std::string command =
+      std::string(QLOAD_BENCH_PATH) + " load " + (directory / "tiny.safetensors").string() +
+      " --runs 2 --contenders " + names + " --json " + (directory / "out.json").string() +
+      " --markdown " + (directory / "out.md").string() + " > " + (directory / "out.txt").string();
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+
+  const auto json = nlohmann::json::parse(std::ifstream(directory / "out.json"));
+  EXPECT_EQ(json["model"]["tensor_count"], 3);
+  EXPECT_EQ(json["model"]["tensor_bytes"], 4'000'000);
+  ASSERT_EQ(json["temperatures"].size(), 2u);
+  for (const auto& temperature : json["temperatures"]) {
+    ASSERT_EQ(temperature["contenders"].size(), all_contenders().size() - 1);
+    for (const auto& contender : temperature["contenders"]) {
+      SCOPED_TRACE(contender.dump());
+      if (contender.contains("left_out")) {  // Only what needs O_DIRECT or io_uring may be.
+        EXPECT_EQ(contender["name"], "odirect-uring");
+        continue;
+      }
+      EXPECT_EQ(contender["runs"].size(), 2u);
+      EXPECT_GT(contender["seconds"]["median"], 0);
+      EXPECT_EQ(contender["runs"][0].contains("statistics"),
+                contender["name"].get<std::string>().starts_with("qload"));
+    }
+    EXPECT_EQ(temperature["roofline"]["pairs"].size(), 2u);
+  }
+  // Nothing is left behind.
+  EXPECT_THAT(test::list_directory(directory.path()),
+              testing::ElementsAre("out.json", "out.md", "out.txt", "tiny.safetensors"));
+  EXPECT_THAT(as_text(test::read_file(directory / "out.txt")), testing::HasSubstr("mmap-after"));
+}
+
+TEST(LoadBenchmarkTest, FailuresHaveExitCodes) {
+  TempDirectory directory;
+  const std::string program = std::string(QLOAD_BENCH_PATH) + " load ";
+  const std::string quiet = " > /dev/null 2>&1";
+  EXPECT_NE(std::system((program + (directory / "absent").string() + quiet).c_str()), 0);
+  EXPECT_NE(std::system((program + quiet).c_str()), 0);
+  EXPECT_EQ(std::system((program + "--list" + quiet).c_str()), 0);
+}
+
+}  // namespace
+}  // namespace qload::bench

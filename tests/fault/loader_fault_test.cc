@@ -1,0 +1,216 @@
+// The loader on engines that refuse, fail, delay and reorder.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <functional>
+#include <random>
+
+#include "runtime/load/loader_state.h"
+#include "tests/support/packed_model.h"
+
+namespace qload {
+namespace {
+
+using test::PackedModel;
+using test::TempDirectory;
+using ::testing::HasSubstr;
+
+/// What happens to read number `n` (in order of submission): 0: it is done, else it fails with
+/// that errno.
+using Fate = std::function<int(uint64_t n, const Read& read)>;
+
+/// A pread engine between whose reads and completions a test decides.
+class FaultyEngine : public ReadEngine {
+ public:
+  FaultyEngine(std::unique_ptr<ReadEngine> inner, Fate fate, uint64_t shuffle_seed)
+      : inner_(std::move(inner)), fate_(std::move(fate)), generator_(shuffle_seed) {}
+
+  IoBackend backend() const override { return IoBackend::kPread; }
+  Status attach(const ReadFiles& files) override { return inner_->attach(files); }
+  void submit(const Read& read) override {
+    const int error_number = fate_(count_++, read);
+    if (error_number == 0) {
+      inner_->submit(read);
+    } else {
+      failed_.push_back({read.tag, error_number, 0});
+    }
+  }
+  // Failures first or last, and what finished together in any order.
+  size_t wait(std::span<Completion> out) override {
+    size_t count = 0;
+    if (inner_->in_flight() > 0 && (failed_.empty() || generator_() % 2 == 0)) {
+      count = inner_->wait(out);
+    }
+    while (!failed_.empty() && count < out.size()) {
+      out[count++] = failed_.back();
+      failed_.pop_back();
+    }
+    std::shuffle(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(count), generator_);
+    return count;
+  }
+  uint32_t depth() const override { return inner_->depth(); }
+  uint32_t in_flight() const override {
+    return inner_->in_flight() + static_cast<uint32_t>(failed_.size());
+  }
+  EngineCounters counters() const override { return inner_->counters(); }
+
+ private:
+  std::unique_ptr<ReadEngine> inner_;
+  Fate fate_;
+  std::vector<Completion> failed_;
+  uint64_t count_ = 0;
+  std::mt19937_64 generator_;
+};
+
+class LoaderFaultTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    directory_ = new TempDirectory();
+    shared_ = new PackedModel(test::pack_loader_fixture(*directory_));
+  }
+  static void TearDownTestSuite() {
+    delete shared_;
+    delete directory_;
+  }
+  void SetUp() override {
+    auto model = Model::open(packed_.path);
+    ASSERT_TRUE(model.ok());
+    model_.emplace(std::move(model).value());
+  }
+  Loader make_loader(Fate fate, LoaderOptions options = {}) {
+    options.io_backend = IoBackend::kPread;
+    auto state =
+        internal::create_loader_state(options,
+                                      [fate](IoBackend, const EngineOptions& engine,
+                                             int*) -> Result<std::unique_ptr<ReadEngine>> {
+                                        auto inner = make_pread_engine(engine, 4);
+                                        if (!inner.ok()) return inner.error();
+                                        return std::unique_ptr<ReadEngine>(
+                                            new FaultyEngine(std::move(inner).value(), fate, 4711));
+                                      });
+    EXPECT_TRUE(state.ok());
+    return internal::LoaderAccess::make(std::move(state).value());
+  }
+
+  static TempDirectory* directory_;
+  static PackedModel* shared_;
+  const PackedModel& packed_ = *shared_;
+  std::optional<Model> model_;
+};
+TempDirectory* LoaderFaultTest::directory_ = nullptr;
+PackedModel* LoaderFaultTest::shared_ = nullptr;
+
+TEST_F(LoaderFaultTest, AnyOrderOfCompletionsWillDo) {
+  Loader loader = make_loader([](uint64_t, const Read&) { return 0; });
+  auto weights = loader.load(*model_);
+  ASSERT_TRUE(weights.ok()) << weights.error().message();
+  test::expect_weights(*weights, packed_);
+}
+
+TEST_F(LoaderFaultTest, EachReadFailingInTurnIsAnErrorAndTheLoaderStaysFit) {
+  uint64_t reads = 0;
+  bool failing = true;
+  uint64_t victim = 0;
+  uint64_t seen = 0;
+  Loader loader = make_loader([&](uint64_t, const Read&) {
+    ++reads;
+    return failing && seen++ == victim ? EIO : 0;
+  });
+  for (victim = 0; victim < 12; ++victim) {
+    failing = true;
+    seen = 0;
+    auto weights = loader.load(*model_);
+    ASSERT_FALSE(weights.ok()) << victim;
+    EXPECT_EQ(weights.error().code(), ErrorCode::kIo);
+    EXPECT_THAT(std::string(weights.error().message()), HasSubstr("EIO"));
+    failing = false;
+    auto after = loader.load(*model_);
+    ASSERT_TRUE(after.ok()) << after.error().message();
+    test::expect_weights(*after, packed_);
+  }
+  EXPECT_GT(reads, 12u);
+}
+
+// O_DIRECT that passes open and is refused at some read: the load goes on through the page cache.
+TEST_F(LoaderFaultTest, DirectReadsRefusedLateFallBack) {
+  for (const uint64_t first_refused : {0u, 3u}) {
+    bool refusing = true;
+    LoaderOptions options;
+    Loader loader = make_loader(
+        [&](uint64_t n, const Read& read) {
+          return refusing && read.direct && n >= first_refused ? EINVAL : 0;
+        },
+        options);
+    LoadStatistics statistics;
+    LoadOptions load;
+    load.statistics = &statistics;
+    auto weights = loader.load(*model_, load);
+    ASSERT_TRUE(weights.ok()) << weights.error().message();
+    test::expect_weights(*weights, packed_);
+    if (!statistics.direct_refused && !statistics.direct) {
+      GTEST_SKIP() << "the file is cached or O_DIRECT is not granted here";
+    }
+    EXPECT_TRUE(statistics.direct_refused);
+    EXPECT_FALSE(statistics.direct);
+  }
+}
+
+TEST_F(LoaderFaultTest, RequiredDirectReadsDoNotFallBack) {
+  LoaderOptions options;
+  options.direct_io = DirectIo::kRequired;
+  Loader loader =
+      make_loader([](uint64_t, const Read& read) { return read.direct ? EINVAL : 0; }, options);
+  auto weights = loader.load(*model_);
+  ASSERT_FALSE(weights.ok());
+  EXPECT_TRUE(weights.error().code() == ErrorCode::kIo ||
+              weights.error().code() == ErrorCode::kUnsupported);
+}
+
+// Memory that the kernel cannot read into: the same bytes, by way of a slot.
+TEST_F(LoaderFaultTest, ForeignMemoryIsFilledThroughStaging) {
+  uint64_t refused = 0;
+  LoaderOptions options;
+  options.staging_bytes = 1u << 20;
+  std::vector<std::byte> raw(3u << 20);
+  const std::byte* begin = raw.data();
+  const std::byte* end = raw.data() + raw.size();
+  Loader loader = make_loader(
+      [&](uint64_t, const Read& read) {
+        const bool foreign = read.data >= begin && read.data < end;
+        refused += foreign;
+        return foreign ? EFAULT : 0;
+      },
+      options);
+  const Destination destination[] = {{"lm_head.raw", raw}};
+  const Status status = loader.load_into(*model_, destination);
+  ASSERT_TRUE(status.ok()) << status.error().message();
+  EXPECT_EQ(raw, packed_.tensors.at("lm_head.raw"));
+  EXPECT_GT(refused, 0u);
+}
+
+TEST_F(LoaderFaultTest, AFaultInStagingMemoryIsAnError) {
+  Loader loader = make_loader([](uint64_t n, const Read&) { return n == 1 ? EFAULT : 0; });
+  const std::string_view names[] = {"model.embed_tokens.weight"};
+  auto weights = loader.load(*model_, names);
+  ASSERT_FALSE(weights.ok());
+  EXPECT_EQ(weights.error().code(), ErrorCode::kIo);
+}
+
+TEST_F(LoaderFaultTest, AnEngineThatCannotBeMadeIsAnErrorOfTheLoad) {
+  LoaderOptions options;
+  options.io_backend = IoBackend::kPread;
+  auto state = internal::create_loader_state(
+      options, [](IoBackend, const EngineOptions&, int*) -> Result<std::unique_ptr<ReadEngine>> {
+        return Error(ErrorCode::kOutOfMemory, "no engine today");
+      });
+  ASSERT_TRUE(state.ok());
+  Loader loader = internal::LoaderAccess::make(std::move(state).value());
+  auto weights = loader.load(*model_);
+  ASSERT_FALSE(weights.ok());
+  EXPECT_EQ(weights.error().message(), "no engine today");
+}
+
+}  // namespace
+}  // namespace qload

@@ -1,0 +1,68 @@
+// qpack: packs models, and looks into what it packed. One subcommand per file in tools/commands.
+
+#include "qload/version.h"
+#include "tools/commands/inspect_command.h"
+#include "tools/commands/load_command.h"
+#include "tools/commands/pack_command.h"
+#include "tools/commands/synth_command.h"
+#include "tools/commands/unpack_command.h"
+#include "tools/commands/verify_command.h"
+#include "tools/logging.h"
+#include "tools/report/exit_code.h"
+
+namespace qload::tools {
+namespace {
+
+struct GlobalArguments {
+  bool verbose = false;
+  bool quiet = false;
+  std::string progress = "auto";
+};
+
+void add_global_options(Command command, GlobalArguments& arguments) {
+  command.flag("-v,--verbose", arguments.verbose, "Print details on stderr");
+  command.flag("-q,--quiet", arguments.quiet, "No progress, no warnings");
+  command.exclude("--quiet", "--verbose");
+  command.choice("--progress", arguments.progress, {"auto", "always", "never"},
+                 "Progress bar on stderr (default: when it is a terminal)");
+}
+
+ProgressMode progress_mode(const GlobalArguments& arguments) {
+  if (arguments.quiet || arguments.progress == "never") return ProgressMode::kNever;
+  return arguments.progress == "always" ? ProgressMode::kAlways : ProgressMode::kTerminal;
+}
+
+int run_tool(int argument_count, char** arguments) {
+  Interrupt interrupt;
+  Session session{.interrupt = interrupt};
+  GlobalArguments global;
+  CommandLine line("qpack", QLOAD_VERSION_STRING,
+                   "Pack quantized models; load them faster than their bytes can be read.",
+                   std::string("Examples:\n"
+                               "  qpack pack model.safetensors\n"
+                               "  qpack inspect model.safetensors.qpk\n"
+                               "  qpack load model.safetensors.qpk --check model.safetensors\n\n") +
+                       exit_code_help());
+  add_global_options(line.all_commands(), global);
+  add_pack_command(line, session);
+  add_unpack_command(line, session);
+  add_inspect_command(line, session);
+  add_verify_command(line, session);
+  add_load_command(line, session);
+  add_synth_command(line, session);
+  const CommandLine::Parsed parsed = line.parse(argument_count, arguments);
+  start_logging(global.quiet     ? Verbosity::kQuiet
+                : global.verbose ? Verbosity::kVerbose
+                                 : Verbosity::kNormal);
+  if (!parsed.error.empty()) log_error(parsed.error);
+  if (!parsed.run) return parsed.exit_code;
+  session.progress = progress_mode(global);
+  return parsed.run();
+}
+
+}  // namespace
+}  // namespace qload::tools
+
+int main(int argument_count, char** arguments) {
+  return qload::tools::run_tool(argument_count, arguments);
+}
