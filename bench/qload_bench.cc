@@ -1,7 +1,7 @@
 // qload_bench: end-to-end benchmarks, one command each.
 #include <CLI/CLI.hpp>
 
-#include "bench/load/load_command.h"
+#include "bench/load/bench_load_command.h"
 
 int main(int argument_count, char** arguments) {
   CLI::App app("Benchmarks of qload");

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "bench/load/bench_interrupt.h"
+#include "bench/load/bench_report.h"
 #include "bench/load/cold_cache.h"
 #include "bench/load/contender.h"
-#include "bench/load/interrupt.h"
-#include "bench/load/load_report.h"
 #include "qload/result.h"
 
 namespace qload::bench {

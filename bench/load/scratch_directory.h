@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "bench/load/interrupt.h"
+#include "bench/load/bench_interrupt.h"
 #include "qload/result.h"
 
 namespace qload::bench {

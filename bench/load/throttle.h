@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "bench/load/interrupt.h"
+#include "bench/load/bench_interrupt.h"
 #include "bench/load/plain_file.h"
 #include "qload/result.h"
 #include "runtime/io/direct_io.h"

@@ -19,8 +19,7 @@ constexpr uint64_t kSampleBlocks = 64;
 constexpr uint64_t kSampleBytes = 4096;
 
 Error wrong_answer(const SourceTensor& tensor, std::string_view what) {
-  return Error(ErrorCode::kCorrupt,
-               text("wrong answer: tensor ", quote(tensor.name), " ", what));
+  return Error(ErrorCode::kCorrupt, text("wrong answer: tensor ", quote(tensor.name), " ", what));
 }
 
 double cpu_seconds() {

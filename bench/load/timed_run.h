@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "bench/load/bench_report.h"
 #include "bench/load/contender.h"
-#include "bench/load/load_report.h"
 #include "qload/result.h"
 
 namespace qload::bench {

@@ -7,7 +7,7 @@
 
 namespace qload {
 
-/// An aligned block from mimalloc. Move-only.
+/// An aligned block, from mimalloc where the program links it, else from the C library. Move-only.
 class HostBlock {
  public:
   HostBlock() = default;

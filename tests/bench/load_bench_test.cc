@@ -8,11 +8,11 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "bench/load/bench_report.h"
 #include "bench/load/cold_cache.h"
 #include "bench/load/compressed_file.h"
 #include "bench/load/contender.h"
 #include "bench/load/load_benchmark.h"
-#include "bench/load/load_report.h"
 #include "bench/load/parallel.h"
 #include "bench/load/spread.h"
 #include "bench/load/throttle.h"

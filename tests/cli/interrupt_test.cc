@@ -7,11 +7,11 @@
 namespace qload::test {
 namespace {
 
-/// A model of 8 MB whose pack takes many seconds: one thread at a high zstd level.
+/// A model of 64 MB whose pack takes many seconds: one thread at a high zstd level.
 struct SlowPack {
   SlowPack() {
     expect_success({"synth", "-o", directory / "slow.safetensors", "--model", "tiny", "--scheme",
-                    "f32", "--size", "16M"});
+                    "f32", "--size", "64M"});
   }
   std::vector<std::string> command() const {
     return qpack_command({"pack", directory / "slow.safetensors", "-o", directory / "slow.qpk",

@@ -1,4 +1,4 @@
-#include "bench/load/interrupt.h"
+#include "bench/load/bench_interrupt.h"
 
 #include <pthread.h>
 #include <signal.h>

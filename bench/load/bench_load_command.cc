@@ -1,4 +1,4 @@
-#include "bench/load/load_command.h"
+#include "bench/load/bench_load_command.h"
 
 #include <CLI/CLI.hpp>
 #include <fstream>

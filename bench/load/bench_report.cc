@@ -1,4 +1,4 @@
-#include "bench/load/load_report.h"
+#include "bench/load/bench_report.h"
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 #include <nlohmann/json.hpp>
 
-#include "bench/load/load_report.h"
+#include "bench/load/bench_report.h"
 
 namespace qload::bench {
 namespace {
