@@ -76,11 +76,12 @@ ReadPlan plan_reads(const LoaderState& state, const ModelState& model,
   return make_read_plan(model.container.index, tensors, options);
 }
 
-// The stage whose work the others waited for. Slots run out only when decoding is behind; then
-// the larger of decoding and first touch is to blame.
+// The stage that the others waited for. Decode threads without data wait for storage; an I/O thread
+// without a slot waits for decode threads, and then the larger of their two duties is to blame.
 LoadStage find_bound(const LoadStatistics& statistics) {
   if (statistics.bytes_decoded == 0) return LoadStage::kNone;
-  if (statistics.read_wait_seconds >= statistics.seconds / 2) return LoadStage::kStorage;
+  const double data_wait = statistics.decode_wait_seconds / std::max(statistics.decode_threads, 1u);
+  if (data_wait > statistics.slot_wait_seconds) return LoadStage::kStorage;
   return statistics.prefault_busy_seconds > statistics.decode_busy_seconds ? LoadStage::kDestination
                                                                            : LoadStage::kDecode;
 }
