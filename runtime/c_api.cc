@@ -66,19 +66,6 @@ Status require(const void* pointer, std::string_view name) {
   return Error(ErrorCode::kInvalidArgument, text(name, " is NULL"));
 }
 
-/// Names may point anywhere into the index, and so overlap; copied out, names that do would take
-/// many times the index. No writer makes such an index.
-Status check_name_bytes(const qload::Model& model) {
-  const uint64_t index_bytes = model.state().container.index.bytes();
-  uint64_t name_bytes = 0;
-  for (const auto& tensor : model.tensors()) name_bytes += tensor.name.size();
-  for (const auto& file : model.files()) name_bytes += file.path.size();
-  if (name_bytes <= index_bytes) return Ok{};
-  return Error(ErrorCode::kCorrupt,
-               text(qload::quote(model.state().container.file.name()), ": names of ", name_bytes,
-                    " bytes in an index of ", index_bytes));
-}
-
 void fill_names(qload_model& handle) {
   size_t name_bytes = 0;
   for (const auto& tensor : handle.model.tensors()) name_bytes += tensor.name.size() + 1;
@@ -104,7 +91,6 @@ void fill_names(qload_model& handle) {
 
 Status open_handle(Result<qload::Model> model, qload_model** out) {
   if (!model.ok()) return std::move(model).error();
-  QLOAD_CHECK(check_name_bytes(*model));
   auto handle =
       std::unique_ptr<qload_model>(new qload_model{std::move(model).value(), {}, {}, {}, {}});
   fill_names(*handle);

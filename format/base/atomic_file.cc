@@ -113,6 +113,10 @@ Status AtomicFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
     const ssize_t count =
         pwrite(descriptor_, bytes.data() + done, wanted, static_cast<off_t>(offset + done));
     if (count > 0) {
+      // Writeback starts now, beside the work that makes the next bytes, not all at once in the
+      // fsync of commit(). Advice only.
+      sync_file_range(descriptor_, static_cast<off64_t>(offset + done), count,
+                      SYNC_FILE_RANGE_WRITE);
       done += static_cast<size_t>(count);
     } else if (count == 0 || errno != EINTR) {
       return error_from_errno(

@@ -25,6 +25,7 @@ double seconds_since(Clock::time_point begin) {
 
 Result<std::unique_ptr<DecodePool>> DecodePool::create(uint32_t threads) {
   std::unique_ptr<DecodePool> pool(new DecodePool());
+  pool->queue_.resize(kQueueJobsMax);
   try {
     pool->threads_.reserve(threads);
     for (uint32_t i = 0; i < threads; ++i) {
@@ -50,7 +51,7 @@ DecodePool::~DecodePool() {
 void DecodePool::begin(DecodeWork* work) {
   {
     const std::lock_guard lock(mutex_);
-    QLOAD_ASSERT(work_ == nullptr && queue_.empty() && inside_ == 0);
+    QLOAD_ASSERT(work_ == nullptr && queue_count_ == 0 && inside_ == 0);
     work_ = work;
     idle_work_left_ = true;
     counters_ = {};
@@ -61,8 +62,8 @@ void DecodePool::begin(DecodeWork* work) {
 void DecodePool::push(const DecodeJob& job) {
   {
     std::unique_lock lock(mutex_);
-    room_.wait(lock, [this] { return queue_.size() < kQueueJobsMax; });
-    queue_.push_back(job);
+    room_.wait(lock, [this] { return queue_count_ < kQueueJobsMax; });
+    queue_[(queue_first_ + queue_count_++) % kQueueJobsMax] = job;
   }
   job_or_stop_.notify_one();
 }
@@ -70,7 +71,7 @@ void DecodePool::push(const DecodeJob& job) {
 DecodePoolCounters DecodePool::finish() {
   std::unique_lock lock(mutex_);
   idle_work_left_ = false;
-  all_out_.wait(lock, [this] { return queue_.empty() && inside_ == 0; });
+  all_out_.wait(lock, [this] { return queue_count_ == 0 && inside_ == 0; });
   work_ = nullptr;
   return counters_;
 }
@@ -82,16 +83,17 @@ void DecodePool::thread_main() {
     const auto wait_begin = Clock::now();
     const bool waited_in_work = work_ != nullptr;
     job_or_stop_.wait(lock, [this] {
-      return stopping_ || !queue_.empty() || (work_ != nullptr && idle_work_left_);
+      return stopping_ || queue_count_ > 0 || (work_ != nullptr && idle_work_left_);
     });
     if (waited_in_work) counters_.wait_seconds += seconds_since(wait_begin);
-    if (queue_.empty() && stopping_) return;
+    if (queue_count_ == 0 && stopping_) return;
     ++inside_;
     DecodeWork* const work = work_;
     const auto begin = Clock::now();
-    if (!queue_.empty()) {
-      const DecodeJob job = queue_.front();
-      queue_.pop_front();
+    if (queue_count_ > 0) {
+      const DecodeJob job = queue_[queue_first_];
+      queue_first_ = (queue_first_ + 1) % kQueueJobsMax;
+      --queue_count_;
       lock.unlock();
       room_.notify_one();
       work->run(job, context);
@@ -105,7 +107,7 @@ void DecodePool::thread_main() {
       if (!more) idle_work_left_ = false;
     }
     --inside_;
-    if (inside_ == 0 && queue_.empty()) all_out_.notify_all();
+    if (inside_ == 0 && queue_count_ == 0) all_out_.notify_all();
   }
 }
 

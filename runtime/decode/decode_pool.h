@@ -3,7 +3,6 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -65,7 +64,11 @@ class DecodePool {
   std::condition_variable job_or_stop_;
   std::condition_variable room_;
   std::condition_variable all_out_;
-  std::deque<DecodeJob> queue_;  // Guarded by mutex_, like all below.
+  // A ring of kQueueJobsMax, allocated once: pushing cannot fail. Guarded by mutex_, like all
+  // below.
+  std::vector<DecodeJob> queue_;
+  size_t queue_first_ = 0;
+  size_t queue_count_ = 0;
   DecodeWork* work_ = nullptr;
   bool idle_work_left_ = false;
   bool stopping_ = false;

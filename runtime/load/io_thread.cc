@@ -1,6 +1,7 @@
 #include "runtime/load/io_thread.h"
 
 #include <algorithm>
+#include <exception>
 #include <system_error>
 
 #include "format/base/assert.h"
@@ -21,6 +22,15 @@ EngineFactory kernel_engine_factory() {
     if (backend == IoBackend::kUring) return make_uring_engine(options, refusal);
     return make_pread_engine(options, std::min(options.queue_depth, kPreadThreads));
   };
+}
+
+Result<std::unique_ptr<ReadEngine>> IoThread::make_engine(IoBackend backend, int* refusal) {
+  // An exception would end the process: this thread has no caller.
+  try {
+    return factory_(backend, options_.engine, refusal);
+  } catch (const std::exception& exception) {
+    return Error(ErrorCode::kOutOfMemory, exception.what());
+  }
 }
 
 IoThread::IoThread(const Options& options, EngineFactory factory)
@@ -78,7 +88,7 @@ Result<EngineFacts> IoThread::take_facts() {
 void IoThread::thread_main() {
   Status status = Ok{};
   if (options_.backend != IoBackend::kPread) {
-    auto made = factory_(IoBackend::kUring, options_.engine, &uring_refusal_);
+    auto made = make_engine(IoBackend::kUring, &uring_refusal_);
     if (made.ok()) {
       uring_ = std::move(made).value();
       uring_works_ = true;
@@ -111,7 +121,7 @@ void IoThread::run_session(LoadSession& session, IoBackend backend) {
   ReadEngine* engine = uring_.get();
   if (backend != IoBackend::kUring) {
     if (pread_ == nullptr) {
-      auto made = factory_(IoBackend::kPread, options_.engine, nullptr);
+      auto made = make_engine(IoBackend::kPread, nullptr);
       if (!made.ok()) {
         const std::lock_guard lock(mutex_);
         facts_ = made.error();

@@ -65,6 +65,7 @@ class IoThread {
  private:
   IoThread(const Options& options, EngineFactory factory);
   void thread_main();
+  Result<std::unique_ptr<ReadEngine>> make_engine(IoBackend backend, int* refusal);
   void run_session(LoadSession& session, IoBackend backend);
 
   const Options options_;

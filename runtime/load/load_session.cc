@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <new>
 
 #include "format/base/checksum.h"
 #include "format/base/file.h"
@@ -25,6 +26,9 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+// Short enough for a string's own storage: making it needs no memory.
+Error out_of_memory() { return Error(ErrorCode::kOutOfMemory, "out of memory"); }
+
 }  // namespace
 
 LoadSession::LoadSession(Setup setup)
@@ -35,7 +39,8 @@ LoadSession::LoadSession(Setup setup)
 }
 
 bool LoadSession::stopping() const {
-  return failed_.load(std::memory_order_relaxed) || setup_.stop.stop_requested();
+  return failed_.load(std::memory_order_relaxed) || cancelled_.load(std::memory_order_relaxed) ||
+         setup_.stop.stop_requested();
 }
 
 void LoadSession::fail(Error error) {
@@ -54,15 +59,21 @@ Status LoadSession::take_status() {
   return Ok{};
 }
 
-// The loop of the I/O thread: keep the engine full, wait for whatever finishes, hand it on. When
-// nothing is in flight and reads are left, only decoding can free a slot, so wait for that.
-void LoadSession::run_reads(const LoadMachinery& machinery) {
-  staging_ = machinery.staging;
+// Everything that the loop needs is allocated here, before the first read: memory that runs out
+// later could not be waited for.
+bool LoadSession::prepare(const LoadMachinery& machinery) {
+  try {
+    const uint32_t depth = machinery.engine->depth();
+    flights_.resize(depth);
+    completions_.resize(depth);
+    again_in_slot_.reserve(depth);
+    free_tags_.reserve(depth);
+    for (uint32_t tag = depth; tag-- > 0;) free_tags_.push_back(tag);
+  } catch (const std::bad_alloc&) {
+    fail(out_of_memory());
+    return false;
+  }
   direct_ = setup_.direct_file != nullptr;
-  const uint32_t depth = machinery.engine->depth();
-  flights_.resize(depth);
-  for (uint32_t tag = depth; tag-- > 0;) free_tags_.push_back(tag);
-
   ReadFiles files;
   files.buffered = setup_.container->file.descriptor();
   if (direct_) {
@@ -71,27 +82,37 @@ void LoadSession::run_reads(const LoadMachinery& machinery) {
   }
   Status attached = machinery.engine->attach(files);
   if (!attached.ok()) fail(std::move(attached).error());
+  return attached.ok();
+}
 
+void LoadSession::run_reads(const LoadMachinery& machinery) {
+  staging_ = machinery.staging;
+  if (!prepare(machinery)) return;
   prefaulter_.start(setup_.fresh_memory, setup_.huge_pages);
   machinery.pool->begin(this);
-  std::vector<Completion> completions(depth);
+  read_everything(machinery);
+  pool_counters_ = machinery.pool->finish();
+}
+
+// The loop of the I/O thread: keep the engine full, wait for whatever finishes, hand it on. When
+// nothing is in flight and reads are left, only decoding can free a slot, so wait for that.
+void LoadSession::read_everything(const LoadMachinery& machinery) {
   while (true) {
     while (!stopping() && submit_next(machinery)) {
     }
     if (machinery.engine->in_flight() == 0) {
       const bool reads_left = next_read_ < setup_.plan.reads.size() || !again_in_slot_.empty();
-      if (!reads_left || stopping()) break;
+      if (!reads_left || stopping()) return;
       const auto begin = Clock::now();
       machinery.staging->wait_for_free();
       slot_wait_seconds_ += seconds_since(begin);
       continue;
     }
     const auto begin = Clock::now();
-    const size_t count = machinery.engine->wait(completions);
+    const size_t count = machinery.engine->wait(completions_);
     read_wait_seconds_ += seconds_since(begin);
-    for (size_t i = 0; i < count; ++i) handle(machinery, completions[i]);
+    for (size_t i = 0; i < count; ++i) handle(machinery, completions_[i]);
   }
-  pool_counters_ = machinery.pool->finish();
 }
 
 // Starts one more read. False when there is none, no tag, or no slot for it.
@@ -135,13 +156,7 @@ void LoadSession::handle(const LoadMachinery& machinery, const Completion& compl
   free_tags_.push_back(completion.tag);
   if (completion.error_number != 0) {
     if (retry(machinery, flight, completion.error_number)) return;
-    const PlanRead& planned = setup_.plan.reads[flight.read];
-    std::string what = text(quote(setup_.container->file.name()), ": cannot read ", planned.bytes,
-                            " bytes at offset ", planned.offset);
-    fail(completion.error_number == ENODATA
-             ? Error(ErrorCode::kCorrupt, text(what, ": the file ends after ", completion.bytes,
-                                               " of them; it was truncated after it was opened"))
-             : error_from_errno(std::move(what), completion.error_number));
+    fail_read(setup_.plan.reads[flight.read], completion);
     if (flight.slot != kNoSlot) machinery.staging->release(flight.slot);
     return;
   }
@@ -153,6 +168,19 @@ void LoadSession::handle(const LoadMachinery& machinery, const Completion& compl
     return;
   }
   dispatch(machinery, flight);
+}
+
+void LoadSession::fail_read(const PlanRead& planned, const Completion& completion) {
+  try {
+    std::string what = text(quote(setup_.container->file.name()), ": cannot read ", planned.bytes,
+                            " bytes at offset ", planned.offset);
+    fail(completion.error_number == ENODATA
+             ? Error(ErrorCode::kCorrupt, text(what, ": the file ends after ", completion.bytes,
+                                               " of them; it was truncated after it was opened"))
+             : error_from_errno(std::move(what), completion.error_number));
+  } catch (const std::bad_alloc&) {
+    fail(out_of_memory());
+  }
 }
 
 // Two refusals are no failures. O_DIRECT may pass open and be refused at the read (EINVAL): go on
@@ -186,42 +214,43 @@ void LoadSession::dispatch(const LoadMachinery& machinery, const InFlight& fligh
     }
     return;
   }
-  std::vector<DecodeJob> jobs;
+  // The I/O thread itself is a user of the slot until all jobs are pushed.
+  const auto push = [&](const DecodeJob& job) {
+    machinery.staging->add_user(flight.slot);
+    machinery.pool->push(job);
+  };
+  DecodeJob job{kChunks, planned.first_chunk, 0, flight.slot};
   uint32_t job_bytes = 0;
   for (uint32_t i = 0; i < planned.chunk_count; ++i) {
-    const uint32_t number = planned.first_chunk + i;
-    const auto& chunk = setup_.container->index.chunks()[setup_.plan.chunks[number].chunk];
-    if (jobs.empty() || job_bytes >= kJobBytes) {
-      jobs.push_back({kChunks, number, 0, flight.slot});
+    const PlanChunk& chunk = setup_.plan.chunks[planned.first_chunk + i];
+    job_bytes += setup_.container->index.chunks()[chunk.chunk].stored_bytes;
+    ++job.count;
+    if (job_bytes >= kJobBytes || i + 1 == planned.chunk_count) {
+      push(job);
+      job.first += job.count;
+      job.count = 0;
       job_bytes = 0;
     }
-    ++jobs.back().count;
-    job_bytes += chunk.stored_bytes;
   }
   if (planned.piece_count > 0) {
-    jobs.push_back({kPieces, planned.first_piece, planned.piece_count, flight.slot});
+    push({kPieces, planned.first_piece, planned.piece_count, flight.slot});
   }
-  if (jobs.empty()) {
-    machinery.staging->release(flight.slot);
-    return;
-  }
-  machinery.staging->set_users(flight.slot, static_cast<uint32_t>(jobs.size()));
-  for (const DecodeJob& job : jobs) machinery.pool->push(job);
+  machinery.staging->release(flight.slot);
 }
 
 void LoadSession::run(const DecodeJob& job, DecodeContext& context) {
-  if (!stopping()) {
-    switch (job.kind) {
-      case kChunks:
-        run_chunks(job, context);
-        break;
-      case kPieces:
-        run_pieces(job);
-        break;
-      default:
-        check_raw_chunk(job.first);
-        break;
+  try {
+    if (stopping()) {
+      // The slot is all that is left to give back.
+    } else if (job.kind == kChunks) {
+      run_chunks(job, context);
+    } else if (job.kind == kPieces) {
+      run_pieces(job);
+    } else {
+      check_raw_chunk(job.first);
     }
+  } catch (const std::bad_alloc&) {
+    fail(out_of_memory());
   }
   if (job.slot != kNoSlot) staging_->release(job.slot);
 }

@@ -53,6 +53,9 @@ class LoadSession : public DecodeWork {
   void run(const DecodeJob& job, DecodeContext& context) override;
   bool run_idle() override;
 
+  /// Stops the load: it ends as kCancelled. Any thread.
+  void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+
   uint64_t decoded_bytes() const { return decoded_bytes_.load(std::memory_order_relaxed); }
   /// The first error, or success. Call after run_reads() returned.
   Status take_status();
@@ -69,10 +72,13 @@ class LoadSession : public DecodeWork {
   enum JobKind : uint32_t { kChunks, kPieces, kRawCheck };
 
   bool stopping() const;
+  bool prepare(const LoadMachinery& machinery);
+  void read_everything(const LoadMachinery& machinery);
   void fail(Error error);
   bool submit_next(const LoadMachinery& machinery);
   void submit(const LoadMachinery& machinery, uint32_t read, uint32_t slot);
   void handle(const LoadMachinery& machinery, const Completion& completion);
+  void fail_read(const PlanRead& planned, const Completion& completion);
   bool retry(const LoadMachinery& machinery, const InFlight& flight, int error_number);
   void dispatch(const LoadMachinery& machinery, const InFlight& flight);
 
@@ -93,6 +99,7 @@ class LoadSession : public DecodeWork {
   // I/O thread only.
   std::vector<InFlight> flights_;  // By tag.
   std::vector<uint32_t> free_tags_;
+  std::vector<Completion> completions_;
   std::vector<uint32_t> again_in_slot_;  // In-place reads that the kernel refused (EFAULT).
   uint32_t next_read_ = 0;
   bool direct_ = false;
@@ -108,6 +115,7 @@ class LoadSession : public DecodeWork {
   std::atomic<uint64_t> decoded_bytes_ = 0;
   std::atomic<uint64_t> chunk_count_ = 0;
   std::atomic<bool> failed_ = false;
+  std::atomic<bool> cancelled_ = false;
   std::mutex mutex_;
   std::optional<Error> error_;  // Guarded by mutex_.
 };

@@ -1,7 +1,9 @@
 #include "qload/loader.h"
 
 #include <algorithm>
-#include <chrono>
+#include <new>
+#include <numeric>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -96,6 +98,53 @@ Result<std::vector<uint32_t>> find_tensors(const ModelState& model,
   return numbers;
 }
 
+/// Finds every destination's tensor and checks sizes and overlap.
+Result<std::vector<LoadTarget>> find_targets(const ModelState& model,
+                                             std::span<const Destination> destinations) {
+  std::vector<std::string_view> names;
+  names.reserve(destinations.size());
+  for (const Destination& destination : destinations) names.push_back(destination.name);
+  QLOAD_CHECK(find_tensors(model, names));
+  std::vector<LoadTarget> targets;
+  targets.reserve(destinations.size());
+  for (const Destination& destination : destinations) {
+    const uint32_t number = *model.container.index.find(destination.name);
+    const uint64_t bytes = model.tensors[number].bytes;
+    if (destination.data.size() != bytes) {
+      return Error(ErrorCode::kInvalidArgument,
+                   text("destination of tensor ", quote(destination.name), " has ",
+                        destination.data.size(), " bytes, expected ", bytes));
+    }
+    targets.push_back({number, destination.data.data(), true});
+  }
+  std::vector<Destination> by_address(destinations.begin(), destinations.end());
+  std::erase_if(by_address, [](const Destination& one) { return one.data.empty(); });
+  std::sort(by_address.begin(), by_address.end(), [](const auto& a, const auto& b) {
+    return std::less<>()(a.data.data(), b.data.data());
+  });
+  for (size_t i = 1; i < by_address.size(); ++i) {
+    const Destination& before = by_address[i - 1];
+    if (std::less<>()(by_address[i].data.data(), before.data.data() + before.data.size())) {
+      return Error(ErrorCode::kInvalidArgument,
+                   text("destinations of tensors ", quote(before.name), " and ",
+                        quote(by_address[i].name), " overlap"));
+    }
+  }
+  return targets;
+}
+
+/// Nothing throws across the API: memory that runs out is an error like any other.
+template <class Call>
+auto without_throwing(Call&& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorCode::kOutOfMemory, "out of memory");
+  } catch (const std::length_error&) {
+    return Error(ErrorCode::kOutOfMemory, "out of memory");
+  }
+}
+
 }  // namespace
 
 Loader::Loader(std::unique_ptr<internal::LoaderState> state) : state_(std::move(state)) {}
@@ -104,8 +153,10 @@ Loader::Loader(Loader&&) noexcept = default;
 Loader& Loader::operator=(Loader&&) noexcept = default;
 
 Result<Loader> Loader::create(const LoaderOptions& options) {
-  QLOAD_TRY(auto state, internal::create_loader_state(options, kernel_engine_factory()));
-  return Loader(std::move(state));
+  return without_throwing([&]() -> Result<Loader> {
+    QLOAD_TRY(auto state, internal::create_loader_state(options, kernel_engine_factory()));
+    return Loader(std::move(state));
+  });
 }
 
 Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_t> numbers,
@@ -143,50 +194,27 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
 }
 
 Result<Weights> Loader::load(const Model& model, const LoadOptions& options) {
-  std::vector<uint32_t> numbers(model.tensors().size());
-  for (uint32_t i = 0; i < numbers.size(); ++i) numbers[i] = i;
-  return load_numbers(model, numbers, options);
+  return without_throwing([&]() -> Result<Weights> {
+    std::vector<uint32_t> numbers(model.tensors().size());
+    std::iota(numbers.begin(), numbers.end(), 0u);
+    return load_numbers(model, numbers, options);
+  });
 }
 
 Result<Weights> Loader::load(const Model& model, std::span<const std::string_view> names,
                              const LoadOptions& options) {
-  QLOAD_TRY(const auto numbers, find_tensors(model.state(), names));
-  return load_numbers(model, numbers, options);
+  return without_throwing([&]() -> Result<Weights> {
+    QLOAD_TRY(const auto numbers, find_tensors(model.state(), names));
+    return load_numbers(model, numbers, options);
+  });
 }
 
 Status Loader::load_into(const Model& model, std::span<const Destination> destinations,
                          const LoadOptions& options) {
-  const ModelState& state = model.state();
-  std::vector<std::string_view> names;
-  names.reserve(destinations.size());
-  for (const Destination& destination : destinations) names.push_back(destination.name);
-  QLOAD_CHECK(find_tensors(state, names));
-  std::vector<LoadTarget> targets;
-  targets.reserve(destinations.size());
-  for (const Destination& destination : destinations) {
-    const uint32_t number = *state.container.index.find(destination.name);
-    const uint64_t bytes = state.tensors[number].bytes;
-    if (destination.data.size() != bytes) {
-      return Error(ErrorCode::kInvalidArgument,
-                   text("destination of tensor ", quote(destination.name), " has ",
-                        destination.data.size(), " bytes, expected ", bytes));
-    }
-    targets.push_back({number, destination.data.data(), true});
-  }
-  std::vector<Destination> by_address(destinations.begin(), destinations.end());
-  std::erase_if(by_address, [](const Destination& one) { return one.data.empty(); });
-  std::sort(by_address.begin(), by_address.end(), [](const auto& a, const auto& b) {
-    return std::less<>()(a.data.data(), b.data.data());
+  return without_throwing([&]() -> Status {
+    QLOAD_TRY(const auto targets, find_targets(model.state(), destinations));
+    return internal::run_load(*state_, model.state(), targets, nullptr, options);
   });
-  for (size_t i = 1; i < by_address.size(); ++i) {
-    const Destination& before = by_address[i - 1];
-    if (std::less<>()(by_address[i].data.data(), before.data.data() + before.data.size())) {
-      return Error(ErrorCode::kInvalidArgument,
-                   text("destinations of tensors ", quote(before.name), " and ",
-                        quote(by_address[i].name), " overlap"));
-    }
-  }
-  return internal::run_load(*state_, state, targets, nullptr, options);
 }
 
 }  // namespace qload

@@ -86,8 +86,15 @@ LoadStage find_bound(const LoadStatistics& statistics) {
                                                                            : LoadStage::kDecode;
 }
 
-void report(const LoadOptions& options, uint64_t decoded, uint64_t total) {
-  if (options.on_progress) options.on_progress({decoded, total});
+/// False when the callback threw: it must not unwind through a load that is under way.
+bool report(const LoadOptions& options, uint64_t decoded, uint64_t total) {
+  if (!options.on_progress) return true;
+  try {
+    options.on_progress({decoded, total});
+    return true;
+  } catch (...) {
+    return false;
+  }
 }
 
 /// Leaves the turnstile on every way out.
@@ -126,7 +133,9 @@ Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const 
 
   LoadSession session(std::move(setup));
   state.io->post(&session, choice.backend);
-  while (!state.io->wait_done(kProgressInterval)) report(options, session.decoded_bytes(), total);
+  while (!state.io->wait_done(kProgressInterval)) {
+    if (!report(options, session.decoded_bytes(), total)) session.cancel();
+  }
   session.add_statistics(statistics);
   QLOAD_TRY(const EngineFacts facts, state.io->take_facts());
   statistics.engine = facts.backend;

@@ -74,10 +74,10 @@ void StagingRing::wait_for_free() {
   freed_.wait(lock, [this] { return !free_.empty(); });
 }
 
-void StagingRing::set_users(uint32_t slot, uint32_t users) {
-  QLOAD_ASSERT(users > 0);
+void StagingRing::add_user(uint32_t slot) {
   const std::lock_guard lock(mutex_);
-  users_[slot] = users;
+  QLOAD_ASSERT(users_[slot] > 0);
+  ++users_[slot];
 }
 
 void StagingRing::release(uint32_t slot) {

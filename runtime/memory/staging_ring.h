@@ -38,8 +38,8 @@ class StagingRing {
   std::optional<uint32_t> acquire();
   /// Blocks until a slot is free. REQUIRES: a slot is in use by a decode thread.
   void wait_for_free();
-  /// Sets how many releases free the slot. Before its first release.
-  void set_users(uint32_t slot, uint32_t users);
+  /// One more release is needed to free the slot. REQUIRES: the slot is in use by the caller.
+  void add_user(uint32_t slot);
   /// One user is done. Any thread.
   void release(uint32_t slot);
 

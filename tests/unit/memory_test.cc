@@ -160,7 +160,7 @@ TEST(StagingRing, CutsIntoSlotsAndCountsUsers) {
   ASSERT_TRUE(first && second && third);
   EXPECT_FALSE(ring.acquire());
   EXPECT_EQ(ring.slot(*first) - ring.memory().data(), 0);
-  ring.set_users(*second, 2);
+  ring.add_user(*second);
   ring.release(*second);
   EXPECT_FALSE(ring.acquire());
   ring.release(*second);

@@ -125,7 +125,8 @@ struct LoadOptions {
   Pinning pinning = Pinning::kAuto;
   HugePages huge_pages = HugePages::kAuto;
   Allocator allocator = {};  ///< For decoded tensors: one block for a whole load.
-  /// On the calling thread, at least every 100 ms while the load runs, and once at its end.
+  /// On the calling thread, at least every 100 ms while the load runs, and once at its end. Must
+  /// not throw; one that does cancels the load.
   std::function<void(const Progress&)> on_progress = {};
   std::stop_token stop = {};             ///< Any thread may trip it; then kCancelled.
   LoadStatistics* statistics = nullptr;  ///< Filled when not null, on failure as far as it got.
