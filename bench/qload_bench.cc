@@ -1,13 +1,36 @@
 // qload_bench: end-to-end benchmarks, one command each.
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
 
 #include "bench/load/bench_load_command.h"
 
-int main(int argument_count, char** arguments) {
+namespace {
+
+// As qpack's: docs/cli.md, "Exit codes".
+constexpr int kExitFailure = 1;
+constexpr int kExitUsage = 2;
+
+int run_bench(int argument_count, char** arguments) {
   CLI::App app("Benchmarks of qload");
   app.require_subcommand(1);
   int exit_code = 0;
   qload::bench::add_load_command(app, &exit_code);
-  CLI11_PARSE(app, argument_count, arguments);
+  try {
+    app.parse(argument_count, arguments);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
   return exit_code;
+}
+
+}  // namespace
+
+int main(int argument_count, char** arguments) {
+  try {
+    return run_bench(argument_count, arguments);
+  } catch (const std::exception& exception) {
+    std::fprintf(stderr, "qload_bench: error: %s\n", exception.what());
+    return kExitFailure;
+  }
 }

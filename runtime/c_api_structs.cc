@@ -229,6 +229,8 @@ qload_tensor to_c_tensor(const TensorInfo& info, const char* name, const std::by
   out.dtype = static_cast<uint32_t>(info.dtype);
   out.layer = info.layer;
   out.stack = info.stack;
+  out.file = info.file;
+  out.digest = to_c_digest(info.digest);
   return out;
 }
 

@@ -1,5 +1,10 @@
 // qpack: packs models, and looks into what it packed. One subcommand per file in tools/commands.
 
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <new>
+
 #include "qload/version.h"
 #include "tools/commands/inspect_command.h"
 #include "tools/commands/load_command.h"
@@ -64,5 +69,14 @@ int run_tool(int argument_count, char** arguments) {
 }  // namespace qload::tools
 
 int main(int argument_count, char** arguments) {
-  return qload::tools::run_tool(argument_count, arguments);
+  // A file size limit is then an error of the write, with a message, not the end of the process.
+  std::signal(SIGXFSZ, SIG_IGN);
+  try {
+    return qload::tools::run_tool(argument_count, arguments);
+  } catch (const std::bad_alloc&) {
+    std::fputs("qpack: error: out of memory\n", stderr);
+  } catch (const std::exception& exception) {
+    std::fprintf(stderr, "qpack: error: %s\n", exception.what());
+  }
+  return qload::tools::kExitFailed;
 }

@@ -116,8 +116,10 @@ void add_load_command(CLI::App& app, int* exit_code) {
   command->add_option("--contenders", options.contenders, "Names, separated by commas")
       ->delimiter(',');
   command->add_flag("--list", arguments->list, "Lists the contenders");
-  command->add_option("--throttle", options.throttle_rate,
-                      "Limits reads to so many bytes per second (root, cgroup)");
+  command
+      ->add_option("--throttle", options.throttle_rate,
+                   "Limits reads to so many bytes per second (root, cgroup)")
+      ->check(CLI::PositiveNumber);
   command->add_option("--dir", options.scratch, "Place for scratch files; beside the model");
   command
       ->add_option("--huge-pages", arguments->huge_pages,

@@ -133,10 +133,10 @@ void print_table(const LoadReport& report, const TemperatureResult& temperature,
     }
   }
   if (const auto best = compare_with_best_plain(temperature)) {
+    const bool faster = best->speed_up >= 1;
     out << print(
-        "qload takes 1/%.3f of the time of %s, the best plain contender "
-        "(median of per-round ratios)\n",
-        best->speed_up, best->name.c_str());
+        "qload is %.3f times as %s as %s, the best plain contender (median of per-round ratios)\n",
+        faster ? best->speed_up : 1 / best->speed_up, faster ? "fast" : "slow", best->name.c_str());
   }
 }
 

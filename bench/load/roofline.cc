@@ -22,9 +22,6 @@ constexpr uint32_t kSweepDepthMax = 64;
 constexpr uint64_t kSweepRingBytesMax = 64ull << 20;
 constexpr double kSweepSeconds = 0.25;
 constexpr uint64_t kTouchTrialBytes = 256ull << 20;
-// From this size a raw chunk is read straight into its destination (docs/format.md, "Placement"),
-// so D counts its checksum and no copy.
-constexpr uint64_t kInPlaceBytesMin = 64u << 10;
 
 double rate_of(uint64_t bytes, double seconds) {
   return static_cast<double>(bytes) / std::max(seconds, 1e-9);

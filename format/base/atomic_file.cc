@@ -32,22 +32,6 @@ fs::path temporary_name(const fs::path& path, int attempt) {
          text(".", path.filename().string().substr(0, 200), ".tmp-", getpid(), "-", attempt);
 }
 
-Status sync_directory(const fs::path& directory) {
-  const int descriptor = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) {
-    return error_from_errno(text("cannot open directory ", quote(directory.string())), errno);
-  }
-  const int result = fsync(descriptor);
-  const int error_number = errno;
-  close(descriptor);
-  // Some file systems cannot sync a directory and say EINVAL; the data itself is safe.
-  if (result != 0 && error_number != EINVAL) {
-    return error_from_errno(text("cannot sync directory ", quote(directory.string())),
-                            error_number);
-  }
-  return Ok{};
-}
-
 Error exists_error(const fs::path& path) {
   return Error(ErrorCode::kInvalidArgument,
                text(quote(path.string()), " already exists; allow overwriting to replace it"));
@@ -61,6 +45,7 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept { *this = std::move(other); 
 
 AtomicFile& AtomicFile::operator=(AtomicFile&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
+  std::swap(directory_, other.directory_);
   std::swap(overwrite_, other.overwrite_);
   std::swap(path_, other.path_);
   std::swap(temporary_path_, other.temporary_path_);
@@ -69,7 +54,9 @@ AtomicFile& AtomicFile::operator=(AtomicFile&& other) noexcept {
 
 void AtomicFile::discard() {
   if (descriptor_ >= 0) close(descriptor_);
+  if (directory_ >= 0) close(directory_);
   descriptor_ = -1;
+  directory_ = -1;
   if (!temporary_path_.empty()) unlink(temporary_path_.c_str());
   temporary_path_.clear();
 }
@@ -80,13 +67,21 @@ Result<AtomicFile> AtomicFile::create(const fs::path& path, const Options& optio
   file.overwrite_ = options.overwrite;
   struct stat status;
   if (lstat(path.c_str(), &status) == 0) {
-    if (S_ISDIR(status.st_mode)) {
+    if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) {
       return Error(ErrorCode::kInvalidArgument,
-                   text(quote(path.string()), " is a directory, expected a file name"));
+                   text(quote(path.string()),
+                        S_ISDIR(status.st_mode) ? " is a directory" : " is not a regular file",
+                        ", expected the name of a file to write"));
     }
     if (!options.overwrite) return exists_error(path);
   }
   const fs::path directory = directory_of(path);
+  // Opened before any work: what can be refused is refused now, not after the file has its name. A
+  // directory that may be written and not read cannot be synced; its files can.
+  file.directory_ = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file.directory_ < 0 && errno != EACCES) {
+    return error_from_errno(text("cannot open directory ", quote(directory.string())), errno);
+  }
   file.descriptor_ = open(directory.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, kFileMode);
   if (file.descriptor_ >= 0) return file;
   // EOPNOTSUPP, EISDIR and EINVAL: the file system or kernel has no O_TMPFILE.
@@ -140,9 +135,7 @@ Status AtomicFile::commit() {
         if (errno == EEXIST) return exists_error(path_);
         return error_from_errno(text("cannot create ", quote(path_.string())), errno);
       }
-      QLOAD_CHECK(sync_directory(directory_of(path_)));
-      discard();
-      return Ok{};
+      return finish_name();
     }
     for (int attempt = 0; temporary_path_.empty(); ++attempt) {
       fs::path name = temporary_name(path_, attempt);
@@ -166,9 +159,20 @@ Status AtomicFile::commit() {
     return error_from_errno(text("cannot rename to ", quote(path_.string())), errno);
   }
   temporary_path_.clear();
-  QLOAD_CHECK(sync_directory(directory_of(path_)));
+  return finish_name();
+}
+
+// Makes the name durable. Some file systems cannot sync a directory and say EINVAL; the data
+// itself is safe.
+Status AtomicFile::finish_name() {
+  const bool failed = directory_ >= 0 && fsync(directory_) != 0 && errno != EINVAL;
+  const int error_number = errno;
   discard();
-  return Ok{};
+  if (!failed) return Ok{};
+  return error_from_errno(text(quote(path_.string()),
+                               " is written, but its directory cannot be "
+                               "synced"),
+                          error_number);
 }
 
 }  // namespace qload

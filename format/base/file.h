@@ -60,7 +60,9 @@ class AtomicFile {
   AtomicFile& operator=(AtomicFile&& other) noexcept;
 
   struct Options {
-    bool overwrite = false;  ///< Replace an existing file; else kInvalidArgument names it.
+    /// Replace an existing file or symbolic link; else kInvalidArgument names it. Directories,
+    /// devices, pipes and sockets are never replaced.
+    bool overwrite = false;
   };
   static Result<AtomicFile> create(const std::filesystem::path& path, const Options& options);
 
@@ -72,9 +74,11 @@ class AtomicFile {
 
  private:
   AtomicFile() = default;
+  Status finish_name();
   void discard();
 
   int descriptor_ = -1;
+  int directory_ = -1;  // To sync the name; -1 where the directory may not be read.
   bool overwrite_ = false;
   std::filesystem::path path_;
   std::filesystem::path temporary_path_;  // Empty while the file has no name.

@@ -26,4 +26,7 @@ std::string text(const Pieces&... pieces) {
 /// `length_max` characters of input, "..." after a cut.
 std::string quote(std::string_view bytes, size_t length_max = 80);
 
+/// Where `bytes` first stops being UTF-8 (RFC 3629), or std::string_view::npos.
+size_t find_not_utf8(std::string_view bytes);
+
 }  // namespace qload

@@ -51,4 +51,39 @@ std::string_view error_code_name(ErrorCode code) {
   return "unknown error";
 }
 
+namespace {
+
+/// The length of the UTF-8 sequence that opens `text`, 0 when it is not one (RFC 3629: no
+/// overlong form, no surrogate, nothing past U+10FFFF).
+size_t utf8_sequence(std::string_view text) {
+  auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : 0; };
+  auto within = [&](size_t i, int low, int high) { return byte(i) >= low && byte(i) <= high; };
+  auto tail = [&](size_t i) { return within(i, 0x80, 0xBF); };
+  int lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xC2 && lead <= 0xDF) return tail(1) ? 2 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF) {
+    int low = lead == 0xE0 ? 0xA0 : 0x80;
+    int high = lead == 0xED ? 0x9F : 0xBF;
+    return within(1, low, high) && tail(2) ? 3 : 0;
+  }
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    int low = lead == 0xF0 ? 0x90 : 0x80;
+    int high = lead == 0xF4 ? 0x8F : 0xBF;
+    return within(1, low, high) && tail(2) && tail(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+size_t find_not_utf8(std::string_view bytes) {
+  for (size_t i = 0; i < bytes.size();) {
+    const size_t length = utf8_sequence(bytes.substr(i));
+    if (length == 0) return i;
+    i += length;
+  }
+  return std::string_view::npos;
+}
+
 }  // namespace qload

@@ -27,38 +27,14 @@ Status check_name_range(std::string_view owner, uint64_t number, uint64_t offset
   return Ok{};
 }
 
-/// The length of the UTF-8 sequence that opens `text`, 0 when it is not one (RFC 3629: no
-/// overlong form, no surrogate, nothing past U+10FFFF).
-size_t utf8_sequence(std::string_view text) {
-  auto byte = [&](size_t i) { return i < text.size() ? static_cast<uint8_t>(text[i]) : 0; };
-  auto within = [&](size_t i, int low, int high) { return byte(i) >= low && byte(i) <= high; };
-  auto tail = [&](size_t i) { return within(i, 0x80, 0xBF); };
-  int lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return tail(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    int low = lead == 0xE0 ? 0xA0 : 0x80;
-    int high = lead == 0xED ? 0x9F : 0xBF;
-    return within(1, low, high) && tail(2) ? 3 : 0;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    int low = lead == 0xF0 ? 0x90 : 0x80;
-    int high = lead == 0xF4 ? 0x8F : 0xBF;
-    return within(1, low, high) && tail(2) && tail(3) ? 4 : 0;
-  }
-  return 0;
-}
-
 Status check_text(std::string_view owner, uint64_t number, std::string_view name) {
-  for (size_t i = 0; i < name.size();) {
-    size_t length = utf8_sequence(name.substr(i));
-    if (length == 0) {
-      return corrupt(owner, " ", number, " ", quote(name), ": byte ", i, " is not UTF-8");
-    }
-    if (name[i] == '\0') {
-      return corrupt(owner, " ", number, " ", quote(name), ": byte ", i, " is NUL");
-    }
-    i += length;
+  const size_t not_utf8 = find_not_utf8(name);
+  if (not_utf8 != std::string_view::npos) {
+    return corrupt(owner, " ", number, " ", quote(name), ": byte ", not_utf8, " is not UTF-8");
+  }
+  const size_t nul = name.find('\0');
+  if (nul != std::string_view::npos) {
+    return corrupt(owner, " ", number, " ", quote(name), ": byte ", nul, " is NUL");
   }
   return Ok{};
 }
@@ -83,9 +59,22 @@ Status check_paths_unique(const IndexTables& tables) {
   auto path_of = [&](uint32_t file) { return tables.path(tables.files[file]); };
   std::ranges::sort(order, {}, path_of);
   auto twin = std::ranges::adjacent_find(order, {}, path_of);
-  if (twin == order.end()) return Ok{};
-  return corrupt("files ", twin[0], " and ", twin[1], " have the same path ",
-                 quote(path_of(*twin)));
+  if (twin != order.end()) {
+    return corrupt("files ", twin[0], " and ", twin[1], " have the same path ",
+                   quote(path_of(*twin)));
+  }
+  // No file stands where another needs a folder.
+  for (uint32_t file : order) {
+    std::string_view path = path_of(file);
+    for (size_t slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1)) {
+      std::string_view folder = path.substr(0, slash);
+      auto found = std::ranges::lower_bound(order, folder, {}, path_of);
+      if (found == order.end() || path_of(*found) != folder) continue;
+      return corrupt("files ", *found, " and ", file, ": path ", quote(folder),
+                     " is a file and a folder of ", quote(path));
+    }
+  }
+  return Ok{};
 }
 
 /// Strictly ascending names prove both that the order is a permutation and that names are unique.

@@ -90,7 +90,12 @@ Status check_decoded_bytes_max(const Index& index, const Superblock& superblock,
 }
 
 Status read_superblock(const File& file, Superblock& superblock) {
-  if (!is_container(file)) return corrupt("not a qpk container: its first 8 bytes are others");
+  std::byte magic[sizeof kContainerMagic] = {};
+  const auto magic_bytes = std::span(magic).first(std::min<uint64_t>(file.bytes(), sizeof magic));
+  QLOAD_CHECK(file.read_at(0, magic_bytes));
+  if (std::memcmp(magic, kContainerMagic, sizeof magic) != 0) {
+    return corrupt("not a qpk container: its first 8 bytes are others");
+  }
   if (file.bytes() < kSuperblockBytes) {
     return corrupt("truncated: the file has ", file.bytes(), " bytes, its superblock needs ",
                    kSuperblockBytes);

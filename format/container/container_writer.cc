@@ -21,9 +21,6 @@
 namespace qload {
 namespace {
 
-/// Raw chunks of this size or more are placed for reading straight into their destination;
-/// smaller ones are not worth a read of their own (docs/format.md, "Placement").
-constexpr uint64_t kPlacedBytesMin = 64u << 10;
 /// One pwrite: large enough that system calls do not count, small beside the pack's memory.
 constexpr size_t kWriteBufferBytes = 1u << 20;
 
@@ -141,7 +138,7 @@ Status ContainerWriter::State::place(const EncodedChunk& chunk) {
     extents.push_back({out.position(), 0, chunks.size(), 0});
     extent_open = true;
   }
-  if (raw && !continues && chunk.form.decoded_bytes >= kPlacedBytesMin) {
+  if (raw && !continues && chunk.form.decoded_bytes >= kInPlaceBytesMin) {
     uint64_t distance = run.decoded_bytes - out.position();  // Modulo 2^64, as wanted.
     QLOAD_CHECK(out.pad(distance & (options.alignment - 1)));
   }

@@ -76,13 +76,13 @@ Status check_layers_unique(const IndexTables& tables) {
 }  // namespace
 
 Status check_digest(const DigestRecord& digest, std::string_view owner, uint64_t number) {
-  if (digest.algorithm > 1) {
+  if (digest.algorithm != 1) {
     return unsupported(owner, " ", number, ": digest algorithm ", digest.algorithm, " is unknown");
   }
   if (digest.reserved != 0) {
     return corrupt(owner, " ", number, ": reserved field of its digest is not zero");
   }
-  auto unused = std::span(digest.bytes).subspan(digest.algorithm == 0 ? 0 : kXxh3DigestBytes);
+  auto unused = std::span(digest.bytes).subspan(kXxh3DigestBytes);
   if (std::ranges::any_of(unused, [](uint8_t byte) { return byte != 0; })) {
     return corrupt(owner, " ", number, ": unused bytes of its digest are not zero");
   }

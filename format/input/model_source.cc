@@ -26,6 +26,10 @@ Status check_path(std::string_view path) {
     return unsupported(text("source path ", quote(path), " has ", path.size(),
                             " bytes, expected at most ", kNameBytesMax));
   }
+  if (find_not_utf8(path) != std::string_view::npos) {
+    return unsupported(text("file name ", quote(path),
+                            " is not UTF-8, which a container's names must be; rename the file"));
+  }
   std::string_view rest = path;
   while (true) {
     const size_t slash = rest.find('/');
@@ -43,6 +47,11 @@ Status check_tensor(const SourceTensor& tensor, uint64_t file_bytes) {
   if (tensor.name.size() > kNameBytesMax) {
     return unsupported(text(where, " has a name of ", tensor.name.size(),
                             " bytes, expected at most ", kNameBytesMax));
+  }
+  if (find_not_utf8(tensor.name) != std::string::npos) {
+    return unsupported(text(where,
+                            " has a name that is not UTF-8, which a container's names must "
+                            "be; --as raw packs the file whole"));
   }
   if (tensor.name.find('\0') != std::string::npos) {
     return corrupt(text(where, " has a NUL byte in its name"));

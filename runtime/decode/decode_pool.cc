@@ -1,10 +1,12 @@
 #include "runtime/decode/decode_pool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <system_error>
 
 #include "format/base/assert.h"
+#include "format/base/blocked_signals.h"
 #include "format/base/format_text.h"
 
 namespace qload {
@@ -26,10 +28,12 @@ double seconds_since(Clock::time_point begin) {
 Result<std::unique_ptr<DecodePool>> DecodePool::create(uint32_t threads) {
   std::unique_ptr<DecodePool> pool(new DecodePool());
   pool->queue_.resize(kQueueJobsMax);
+  pool->contexts_.resize(threads);
+  const BlockedSignals blocked;
   try {
     pool->threads_.reserve(threads);
     for (uint32_t i = 0; i < threads; ++i) {
-      pool->threads_.emplace_back([raw = pool.get()] { raw->thread_main(); });
+      pool->threads_.emplace_back([raw = pool.get(), i] { raw->thread_main(raw->contexts_[i]); });
     }
   } catch (const std::system_error&) {
     // The pool's destructor joins those that did start.
@@ -56,6 +60,7 @@ void DecodePool::begin(DecodeWork* work) {
     idle_work_left_ = true;
     counters_ = {};
   }
+  begun_ = Clock::now();
   job_or_stop_.notify_all();
 }
 
@@ -73,19 +78,18 @@ DecodePoolCounters DecodePool::finish() {
   idle_work_left_ = false;
   all_out_.wait(lock, [this] { return queue_count_ == 0 && inside_ == 0; });
   work_ = nullptr;
+  const double thread_seconds = seconds_since(begun_) * static_cast<double>(threads_.size());
+  counters_.wait_seconds =
+      std::max(0.0, thread_seconds - counters_.busy_seconds - counters_.idle_work_seconds);
   return counters_;
 }
 
-void DecodePool::thread_main() {
-  DecodeContext context;
+void DecodePool::thread_main(DecodeContext& context) {
   std::unique_lock lock(mutex_);
   while (true) {
-    const auto wait_begin = Clock::now();
-    const bool waited_in_work = work_ != nullptr;
     job_or_stop_.wait(lock, [this] {
       return stopping_ || queue_count_ > 0 || (work_ != nullptr && idle_work_left_);
     });
-    if (waited_in_work) counters_.wait_seconds += seconds_since(wait_begin);
     if (queue_count_ == 0 && stopping_) return;
     ++inside_;
     DecodeWork* const work = work_;

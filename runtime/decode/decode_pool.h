@@ -1,6 +1,7 @@
 // DecodePool: the threads that turn stored bytes into tensors, and prefault when idle.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -35,7 +36,7 @@ class DecodeWork {
 struct DecodePoolCounters {
   double busy_seconds = 0;  ///< In run(), summed over threads.
   double idle_work_seconds = 0;
-  double wait_seconds = 0;
+  double wait_seconds = 0;  ///< The rest of the threads' time between begin() and finish().
 };
 
 /// A fixed set of threads and one bounded queue. One work at a time: begin, push..., finish.
@@ -58,7 +59,7 @@ class DecodePool {
 
  private:
   DecodePool() = default;
-  void thread_main();
+  void thread_main(DecodeContext& context);
 
   std::mutex mutex_;
   std::condition_variable job_or_stop_;
@@ -74,7 +75,9 @@ class DecodePool {
   bool stopping_ = false;
   uint32_t inside_ = 0;  // Threads inside work_.
   DecodePoolCounters counters_;
+  std::chrono::steady_clock::time_point begun_;  // I/O thread only.
 
+  std::vector<DecodeContext> contexts_;  // One per thread.
   std::vector<std::thread> threads_;
 };
 

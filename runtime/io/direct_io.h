@@ -32,7 +32,8 @@ class DirectFile {
 };
 
 /// True when a sample of pages of [offset, offset + bytes) is all in the page cache. Asks with
-/// reads that never wait (preadv2, RWF_NOWAIT); false where the kernel cannot say.
+/// cachestat (Linux 6.5), else with reads that never wait (preadv2, RWF_NOWAIT); false where the
+/// kernel cannot say.
 bool file_is_cached(int descriptor, uint64_t offset, uint64_t bytes);
 
 }  // namespace qload

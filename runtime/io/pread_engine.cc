@@ -1,6 +1,4 @@
 // The engine of pread threads: the same contract as io_uring, on any kernel.
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "format/base/assert.h"
+#include "format/base/blocked_signals.h"
 #include "format/base/file.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
@@ -21,23 +20,6 @@
 
 namespace qload {
 namespace {
-
-/// While it lives, threads that this thread starts have every signal blocked: handlers of the
-/// application run on the application's own threads.
-class BlockedSignals {
- public:
-  BlockedSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  BlockedSignals(const BlockedSignals&) = delete;
-  BlockedSignals& operator=(const BlockedSignals&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 /// Reads wait in a ring of depth() places; each thread takes one, carries it to its end and puts
 /// its completion down. Everything shared is guarded by mutex_.

@@ -46,7 +46,7 @@ class ReadEngine {
   virtual ~ReadEngine() = default;
   virtual IoBackend backend() const = 0;
 
-  /// Directs following reads to `files`. REQUIRES: nothing in flight.
+  /// Directs following reads to `files`; none: lets go of the last. REQUIRES: nothing in flight.
   virtual Status attach(const ReadFiles& files) = 0;
   /// Starts `read`. REQUIRES: fewer than depth() in flight. A failure to start comes back as a
   /// Completion.
@@ -57,6 +57,9 @@ class ReadEngine {
 
   virtual uint32_t depth() const = 0;
   virtual uint32_t in_flight() const = 0;
+  /// True once the kernel stopped serving this engine (a sandbox entered after its creation):
+  /// every read fails, and another engine is needed.
+  virtual bool broken() const { return false; }
   virtual bool files_registered() const { return false; }
   virtual bool buffers_registered() const { return false; }
   virtual EngineCounters counters() const = 0;

@@ -85,6 +85,7 @@ class UringEngine final : public ReadEngine {
   IoBackend backend() const override { return IoBackend::kUring; }
   uint32_t depth() const override { return depth_; }
   uint32_t in_flight() const override { return in_flight_; }
+  bool broken() const override { return broken_ != 0; }
   bool files_registered() const override { return files_registered_; }
   bool buffers_registered() const override { return buffers_registered_; }
   EngineCounters counters() const override { return counters_; }
@@ -249,10 +250,10 @@ class UringEngine final : public ReadEngine {
   /// Gives up on the ring. REQUIRES: the kernel holds no read, so every slot in use is queued.
   void fail_queued(int error_number) {
     broken_ = error_number;
-    std::vector<bool> free(depth_, false);
-    for (const uint32_t slot : free_slots_) free[slot] = true;
+    const size_t free_count = free_slots_.size();
     for (uint32_t slot = 0; slot < depth_; ++slot) {
-      if (free[slot]) continue;
+      const auto free_end = free_slots_.begin() + static_cast<std::ptrdiff_t>(free_count);
+      if (std::find(free_slots_.begin(), free_end, slot) != free_end) continue;
       unstarted_.push_back({slots_[slot].read().tag, error_number, 0});
       free_slots_.push_back(slot);
     }

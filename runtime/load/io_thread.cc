@@ -1,10 +1,12 @@
 #include "runtime/load/io_thread.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <system_error>
 
 #include "format/base/assert.h"
+#include "format/base/blocked_signals.h"
 
 namespace qload {
 
@@ -39,6 +41,7 @@ IoThread::IoThread(const Options& options, EngineFactory factory)
 Result<std::unique_ptr<IoThread>> IoThread::start(const Options& options, EngineFactory factory) {
   std::unique_ptr<IoThread> io(new IoThread(options, std::move(factory)));
   try {
+    const BlockedSignals blocked;
     io->thread_ = std::thread([raw = io.get()] { raw->thread_main(); });
   } catch (const std::system_error&) {
     return Error(ErrorCode::kOutOfMemory, "cannot start the I/O thread");
@@ -88,7 +91,9 @@ Result<EngineFacts> IoThread::take_facts() {
 void IoThread::thread_main() {
   Status status = Ok{};
   if (options_.backend != IoBackend::kPread) {
-    auto made = make_engine(IoBackend::kUring, &uring_refusal_);
+    int refusal = 0;
+    auto made = make_engine(IoBackend::kUring, &refusal);
+    uring_refusal_ = refusal;
     if (made.ok()) {
       uring_ = std::move(made).value();
       uring_works_ = true;
@@ -138,6 +143,14 @@ void IoThread::run_session(LoadSession& session, IoBackend backend) {
   facts.files_registered = engine->files_registered();
   facts.buffers_registered = engine->buffers_registered();
   facts.short_reads = engine->counters().short_reads - short_reads_before;
+  facts.broke = engine->broken();
+  // A registered file would keep a deleted model's disk space for as long as the Loader lives.
+  (void)engine->attach({});
+  if (facts.broke && engine == uring_.get()) {
+    uring_works_ = false;
+    uring_refusal_ = EPERM;
+    uring_.reset();
+  }
   const std::lock_guard lock(mutex_);
   facts_ = facts;
 }

@@ -1,6 +1,7 @@
 // IoThread: the one thread that creates the read engines, submits reads and reaps them.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -32,6 +33,7 @@ struct EngineFacts {
   bool files_registered = false;
   bool buffers_registered = false;
   uint64_t short_reads = 0;
+  bool broke = false;  ///< The kernel stopped serving the engine during the session.
 };
 
 /// Owns the thread and, in it, the engines: io_uring belongs to the thread that created it. One
@@ -52,8 +54,9 @@ class IoThread {
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
 
-  bool uring_works() const { return uring_works_; }
-  int uring_refusal() const { return uring_refusal_; }  ///< errno; 0: not refused.
+  /// May become false when the kernel stops serving the ring.
+  bool uring_works() const { return uring_works_.load(); }
+  int uring_refusal() const { return uring_refusal_.load(); }  ///< errno; 0: not refused.
 
   /// Runs `session` with an engine of `backend` (kUring only when uring_works()).
   void post(LoadSession* session, IoBackend backend);
@@ -75,9 +78,8 @@ class IoThread {
   std::unique_ptr<ReadEngine> uring_;
   std::unique_ptr<ReadEngine> pread_;
 
-  // Set before start() returns.
-  bool uring_works_ = false;
-  int uring_refusal_ = 0;
+  std::atomic<bool> uring_works_ = false;
+  std::atomic<int> uring_refusal_ = 0;
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -1,6 +1,7 @@
 #include "qload/loader.h"
 
 #include <algorithm>
+#include <chrono>
 #include <new>
 #include <numeric>
 #include <stdexcept>
@@ -161,6 +162,7 @@ Result<Loader> Loader::create(const LoaderOptions& options) {
 
 Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_t> numbers,
                                      const LoadOptions& options) {
+  const auto begin = std::chrono::steady_clock::now();
   QLOAD_CHECK(check_load_options(options));
   const ModelState& state = model.state();
   const uint64_t alignment = state.container.superblock.alignment;
@@ -169,10 +171,16 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   uint64_t block_bytes = 0;
   for (const uint32_t number : numbers) {
     const uint64_t bytes = state.tensors[number].bytes;
-    const uint64_t start = align_up(
+    const auto start = checked_align_up(
         block_bytes, bytes >= kInPlaceBytesMin ? alignment : std::min(alignment, kTensorAlignment));
-    offsets.push_back(start);
-    block_bytes = start + bytes;
+    const auto end = start ? checked_add(*start, bytes) : std::nullopt;
+    if (!end) {
+      return Error(ErrorCode::kOutOfMemory,
+                   text(quote(state.container.file.name()), " decodes to ", model.decoded_bytes(),
+                        " bytes, more than an address space holds"));
+    }
+    offsets.push_back(*start);
+    block_bytes = *end;
   }
   QLOAD_TRY(DestinationBlock block,
             DestinationBlock::allocate(block_bytes, alignment, options.allocator, options.pinning));
@@ -181,7 +189,7 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   for (size_t i = 0; i < numbers.size(); ++i) {
     targets.push_back({numbers[i], block.data() + offsets[i], block.direct_allowed()});
   }
-  QLOAD_CHECK(internal::run_load(*state_, state, targets, &block, options));
+  QLOAD_CHECK(internal::run_load(*state_, state, targets, &block, options, begin));
   auto weights = std::make_unique<internal::WeightsState>();
   weights->tensors.reserve(numbers.size());
   for (const LoadTarget& target : targets) {
@@ -212,8 +220,9 @@ Result<Weights> Loader::load(const Model& model, std::span<const std::string_vie
 Status Loader::load_into(const Model& model, std::span<const Destination> destinations,
                          const LoadOptions& options) {
   return without_throwing([&]() -> Status {
+    const auto begin = std::chrono::steady_clock::now();
     QLOAD_TRY(const auto targets, find_targets(model.state(), destinations));
-    return internal::run_load(*state_, model.state(), targets, nullptr, options);
+    return internal::run_load(*state_, model.state(), targets, nullptr, options, begin);
   });
 }
 

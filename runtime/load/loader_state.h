@@ -2,6 +2,7 @@
 // engines.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -60,9 +61,10 @@ struct LoadTarget {
 };
 
 /// Waits for its turn, plans, runs, reports. `block`, when not null, is the fresh memory that the
-/// targets lie in.
+/// targets lie in. `begin` is when the caller asked.
 Status run_load(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
-                const DestinationBlock* block, const LoadOptions& options);
+                const DestinationBlock* block, const LoadOptions& options,
+                std::chrono::steady_clock::time_point begin);
 
 /// Overrides from the environment. kInvalidArgument names a value that means nothing.
 Status apply_environment(LoaderOptions& options);

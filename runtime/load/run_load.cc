@@ -16,6 +16,14 @@ namespace {
 // How often the calling thread looks up to report progress and to notice a stop.
 constexpr std::chrono::milliseconds kProgressInterval{50};
 
+// Slots start on pages.
+constexpr uint64_t kSlotAlignment = 4096;
+
+// A tensor may share its chunks with others (a duplicate). A load plans each chunk once for every
+// tensor that has it; an index that multiplies its chunks more than this describes no real model
+// and would have the plan allocate far more than the index.
+constexpr uint64_t kSharingMax = 16;
+
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) {
@@ -39,6 +47,13 @@ Result<ReadChoice> choose_reads(const LoaderState& state, const ModelState& mode
   const File& file = model.container.file;
   ReadChoice choice;
   bool want_direct = options.direct_io != DirectIo::kDisabled;
+  if (!state.staging.direct_allowed()) {
+    if (options.direct_io == DirectIo::kRequired) {
+      return Error(ErrorCode::kUnsupported,
+                   "O_DIRECT is required, but the staging allocator's memory forbids it");
+    }
+    want_direct = false;
+  }
   if (want_direct && options.direct_io == DirectIo::kOptional) {
     choice.cached_file = file_is_cached(file.descriptor(), file.base_offset(), file.bytes());
     if (choice.cached_file && options.io_backend == IoBackend::kAuto) want_direct = false;
@@ -58,6 +73,19 @@ Result<ReadChoice> choose_reads(const LoaderState& state, const ModelState& mode
                      (options.io_backend == IoBackend::kAuto && choice.direct);
   choice.backend = uring && state.io->uring_works() ? IoBackend::kUring : IoBackend::kPread;
   return choice;
+}
+
+/// Bounds what planning allocates by the size of the index.
+Status check_sharing(const ModelState& model, std::span<const LoadTarget> targets) {
+  const Index& index = model.container.index;
+  uint64_t parts = 0;
+  for (const LoadTarget& target : targets) parts += index.tensors()[target.tensor].chunk_count;
+  const uint64_t parts_max =
+      std::min<uint64_t>(index.chunks().size() * kSharingMax, uint64_t{1} << 31);
+  if (parts <= parts_max) return Ok{};
+  return Error(ErrorCode::kUnsupported,
+               text(quote(model.container.file.name()), ": tensors share chunks ", parts,
+                    " times over ", index.chunks().size(), " chunks, at most ", parts_max));
 }
 
 ReadPlan plan_reads(const LoaderState& state, const ModelState& model,
@@ -105,13 +133,14 @@ struct Turn {
 
 Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
                    const DestinationBlock* block, const LoadOptions& options,
-                   LoadStatistics& statistics) {
+                   LoadStatistics& statistics, bool& ring_broke) {
   QLOAD_TRY(ReadChoice choice, choose_reads(state, model));
   statistics.engine = choice.backend;
   statistics.direct_refused = choice.direct_refused;
   statistics.cached_file = choice.cached_file;
   statistics.kernel_refusal = static_cast<uint32_t>(state.io->uring_refusal());
 
+  QLOAD_CHECK(check_sharing(model, targets));
   LoadSession::Setup setup;
   setup.container = &model.container;
   setup.plan = plan_reads(state, model, targets, choice);
@@ -129,7 +158,8 @@ Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const 
   for (const PlanRead& read : setup.plan.reads) {
     slot_bytes = std::max<uint64_t>(slot_bytes, read.bytes);
   }
-  QLOAD_CHECK(state.staging.cut(slot_bytes));
+  const uint64_t alignment = choice.direct ? choice.direct_file.alignment() : 1;
+  QLOAD_CHECK(state.staging.cut(slot_bytes, std::max<uint64_t>(alignment, kSlotAlignment)));
 
   LoadSession session(std::move(setup));
   state.io->post(&session, choice.backend);
@@ -142,6 +172,7 @@ Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const 
   statistics.registered_files = facts.files_registered;
   statistics.registered_buffers = facts.buffers_registered;
   statistics.short_read_count = facts.short_reads;
+  ring_broke = facts.broke;
   QLOAD_CHECK(session.take_status());
   report(options, total, total);
   return Ok{};
@@ -177,8 +208,8 @@ void Turnstile::leave() {
 }
 
 Status run_load(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
-                const DestinationBlock* block, const LoadOptions& options) {
-  const auto begin = Clock::now();
+                const DestinationBlock* block, const LoadOptions& options,
+                std::chrono::steady_clock::time_point begin) {
   LoadStatistics local;
   LoadStatistics& statistics = options.statistics != nullptr ? *options.statistics : local;
   statistics = {};
@@ -191,7 +222,14 @@ Status run_load(LoaderState& state, const ModelState& model, std::span<const Loa
   }
   QLOAD_CHECK(state.turnstile.enter(options.stop));
   const Turn turn{state.turnstile};
-  Status status = run_in_turn(state, model, targets, block, options, statistics);
+  bool ring_broke = false;
+  Status status = run_in_turn(state, model, targets, block, options, statistics, ring_broke);
+  if (!status.ok() && ring_broke && state.options.io_backend == IoBackend::kAuto &&
+      !options.stop.stop_requested()) {
+    // The kernel stopped serving io_uring after the Loader was made, for example because the
+    // application entered a sandbox. The ring is gone now; pread threads start over.
+    status = run_in_turn(state, model, targets, block, options, statistics, ring_broke);
+  }
   statistics.seconds = seconds_since(begin);
   statistics.bound = find_bound(statistics);
   return status;

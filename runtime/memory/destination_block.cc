@@ -65,8 +65,8 @@ Result<DestinationBlock> DestinationBlock::allocate(uint64_t bytes, uint64_t ali
                    "pinning is required, but the allocator's memory is not marked as pinned, and "
                    "foreign memory is never locked by the library");
     }
-    block.data_ =
-        static_cast<std::byte*>(hook.allocate(hook.context, bytes == 0 ? 1 : bytes, alignment));
+    if (bytes == 0) return block;
+    block.data_ = static_cast<std::byte*>(hook.allocate(hook.context, bytes, alignment));
     if (block.data_ == nullptr) return out_of_memory(bytes, "the allocator hook");
     block.bytes_ = bytes;
     block.hook_ = hook;
@@ -111,7 +111,7 @@ Status DestinationBlock::map(uint64_t bytes, uint64_t alignment, Pinning pinning
   if (pinning == Pinning::kNever) return Ok{};
   // On fault: locking is one quick call, and the pages are still touched beside the reads.
   if (mlock2(data_, mapped_bytes_, MLOCK_ONFAULT) == 0) {
-    pinned_bytes_ = mapped_bytes_;
+    pinned_bytes_ = bytes;
   } else if (pinning == Pinning::kRequired) {
     return error_from_errno(text("cannot lock ", bytes, " bytes (see RLIMIT_MEMLOCK, ulimit -l)"),
                             ENOMEM);

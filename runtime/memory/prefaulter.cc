@@ -43,37 +43,46 @@ void Prefaulter::start(std::span<std::byte> memory, HugePages mode) {
   if (mode == HugePages::kNever || memory.size() < kPieceBytes || !huge_pages_allowed()) return;
   if (mode == HugePages::kAlways) {
     huge_pages_ = madvise(memory.data(), memory.size(), MADV_HUGEPAGE) == 0;
-    return;
+  } else if (memory.size() >= kTrialBytesMin) {
+    phase_ = Phase::kTrialDue;
   }
-  if (memory.size() < kTrialBytesMin) return;
-  const double small_seconds = timed_touch(0, kPieceBytes);
-  if (madvise(memory.data() + kPieceBytes, memory.size() - kPieceBytes, MADV_HUGEPAGE) != 0) {
-    next_ = kPieceBytes;
-    return;
-  }
-  const double huge_seconds = timed_touch(kPieceBytes, kPieceBytes);
-  next_ = 2 * kPieceBytes;
-  huge_pages_ = huge_seconds < small_seconds;
-  if (!huge_pages_) madvise(memory.data(), memory.size(), MADV_NOHUGEPAGE);
 }
 
 bool Prefaulter::touch_next() {
+  Phase phase = phase_.load(std::memory_order_acquire);
+  if (phase == Phase::kTrialDue &&
+      phase_.compare_exchange_strong(phase, Phase::kTrialRunning, std::memory_order_acquire)) {
+    run_trial();
+    phase_.store(Phase::kTouching, std::memory_order_release);
+    phase_.notify_all();
+    return true;
+  }
+  // A trial takes a few milliseconds; pages touched beside it would be of the wrong size.
+  if (phase == Phase::kTrialRunning) phase_.wait(Phase::kTrialRunning, std::memory_order_acquire);
   if (next_.load(std::memory_order_relaxed) >= memory_.size()) return false;
   const uint64_t offset = next_.fetch_add(kPieceBytes, std::memory_order_relaxed);
   if (offset >= memory_.size()) return false;
-  touch(offset, std::min<uint64_t>(kPieceBytes, memory_.size() - offset));
-  return true;
+  return touch(offset, std::min<uint64_t>(kPieceBytes, memory_.size() - offset));
 }
 
-void Prefaulter::touch(uint64_t offset, uint64_t bytes) const {
-  if (madvise(memory_.data() + offset, bytes, MADV_POPULATE_WRITE) == 0) return;
-  // Linux before 5.14 has no MADV_POPULATE_WRITE. Adding zero atomically touches a page without
-  // losing what a decode thread stores beside it.
-  static const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  for (uint64_t at = offset; at < offset + bytes; at += page) {
-    __atomic_fetch_or(reinterpret_cast<uint8_t*>(memory_.data() + at), uint8_t{0},
-                      __ATOMIC_RELAXED);
-  }
+// Both ways are asked for by name: where huge pages are the system's default, a piece without
+// advice would be huge too.
+void Prefaulter::run_trial() {
+  std::byte* const data = memory_.data();
+  madvise(data, kPieceBytes, MADV_NOHUGEPAGE);
+  const double small_seconds = timed_touch(0, kPieceBytes);
+  next_ = kPieceBytes;
+  if (madvise(data + kPieceBytes, memory_.size() - kPieceBytes, MADV_HUGEPAGE) != 0) return;
+  const double huge_seconds = timed_touch(kPieceBytes, kPieceBytes);
+  next_ = 2 * kPieceBytes;
+  huge_pages_ = huge_seconds < small_seconds;
+  madvise(data, memory_.size(), huge_pages_ ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+// Linux before 5.14 has no MADV_POPULATE_WRITE. Touching by hand instead would write to pages that
+// a direct read may be filling, which is not safe on every machine; there, decoding touches first.
+bool Prefaulter::touch(uint64_t offset, uint64_t bytes) const {
+  return madvise(memory_.data() + offset, bytes, MADV_POPULATE_WRITE) == 0;
 }
 
 double Prefaulter::timed_touch(uint64_t offset, uint64_t bytes) const {

@@ -11,8 +11,8 @@
 namespace qload {
 
 namespace {
-// Slots start on what O_DIRECT may ask of memory.
-constexpr uint64_t kSlotAlignment = 4096;
+// The most that O_DIRECT may ask of memory (see DirectFile).
+constexpr uint64_t kBlockAlignment = 64u << 10;
 
 // Staging lies in huge pages where the system has them: a drive takes a limited number of memory
 // segments in one request, and a direct read of 1 MiB into 4 KiB pages is 256 of them. It runs at
@@ -29,8 +29,18 @@ StagingRing::~StagingRing() {
 Status StagingRing::allocate(uint64_t bytes, const Allocator& hook) {
   std::byte* data = nullptr;
   if (hook.allocate != nullptr) {
-    data = static_cast<std::byte*>(hook.allocate(hook.context, bytes, kSlotAlignment));
+    if ((hook.flags & kCpuWritable) == 0) {
+      return Error(ErrorCode::kUnsupported, "the staging allocator's memory is not CPU-writable");
+    }
+    data = static_cast<std::byte*>(hook.allocate(hook.context, bytes, kBlockAlignment));
+    if (reinterpret_cast<uintptr_t>(data) % kBlockAlignment != 0) {
+      hook.release(hook.context, data, bytes);
+      return Error(
+          ErrorCode::kInvalidArgument,
+          text("the staging allocator returned memory that is not aligned to ", kBlockAlignment));
+    }
     hook_ = hook;
+    direct_allowed_ = (hook.flags & kNoDirectIo) == 0;
   } else {
     own_ = HostBlock::allocate(bytes, kHugePageBytes);
     data = own_.data();
@@ -45,8 +55,8 @@ Status StagingRing::allocate(uint64_t bytes, const Allocator& hook) {
   return Ok{};
 }
 
-Status StagingRing::cut(uint64_t slot_bytes) {
-  slot_bytes_ = align_up(std::max<uint64_t>(slot_bytes, 1), kSlotAlignment);
+Status StagingRing::cut(uint64_t slot_bytes, uint64_t alignment) {
+  slot_bytes_ = align_up(std::max<uint64_t>(slot_bytes, 1), alignment);
   const uint64_t count = memory_.size() / slot_bytes_;
   if (count == 0) {
     return Error(ErrorCode::kBudgetTooSmall,

@@ -24,12 +24,17 @@ class StagingRing {
   StagingRing(const StagingRing&) = delete;
   StagingRing& operator=(const StagingRing&) = delete;
 
+  /// kOutOfMemory when there is none; kUnsupported or kInvalidArgument for a hook's memory that
+  /// the CPU cannot write or that is not aligned to 64 KiB.
   Status allocate(uint64_t bytes, const Allocator& hook);
   std::span<std::byte> memory() const { return memory_; }
 
-  /// Cuts the block into as many slots of `slot_bytes`, rounded up to the page, as fit.
-  /// kBudgetTooSmall when not one does. REQUIRES: no slot in use.
-  Status cut(uint64_t slot_bytes);
+  /// The kernel may read into it directly.
+  bool direct_allowed() const { return direct_allowed_; }
+
+  /// Cuts the block into as many slots of `slot_bytes` as fit, each on `alignment`, a power of two
+  /// up to 64 KiB. kBudgetTooSmall when not one does. REQUIRES: no slot in use.
+  Status cut(uint64_t slot_bytes, uint64_t alignment = 4096);
   uint32_t slot_count() const { return static_cast<uint32_t>(users_.size()); }
   uint64_t slot_bytes() const { return slot_bytes_; }
   std::byte* slot(uint32_t number) const { return memory_.data() + number * slot_bytes_; }
@@ -47,6 +52,7 @@ class StagingRing {
   std::span<std::byte> memory_;
   HostBlock own_;
   Allocator hook_ = {};
+  bool direct_allowed_ = true;
   uint64_t slot_bytes_ = 0;
 
   std::mutex mutex_;

@@ -83,11 +83,6 @@ struct PlanOptions {
   bool in_place = true;            ///< Raw chunks straight into destinations.
 };
 
-/// Raw bytes next to each other in file and memory go in place from this many on. Below it a
-/// copy out of the slot is cheaper than a read of its own; the container starts raw chunks of
-/// this size on its alignment (docs/format.md, "Placement").
-inline constexpr uint32_t kInPlaceBytesMin = 64u << 10;
-
 /// Plans the reads that bring in every chunk of `tensors`, in any order and any selection, once
 /// for each tensor that has it.
 ///

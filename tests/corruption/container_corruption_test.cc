@@ -21,6 +21,8 @@ std::atomic<uint64_t> allocated_bytes = 0;
 
 }  // namespace
 
+// GCC 12 takes the malloc it inlined for one that only free of another kind may release.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 void* operator new(size_t bytes) {
   allocated_bytes += bytes;
   void* memory = std::malloc(bytes == 0 ? 1 : bytes);

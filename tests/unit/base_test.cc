@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,6 +88,16 @@ TEST(Text, QuotesWhatIsNotPrintable) {
   EXPECT_EQ(quote("a\"b\\\n"), "\"a\\\"b\\\\\\x0a\"");
   EXPECT_EQ(quote(std::string(100, 'x'), 3), "\"xxx...\"");
   EXPECT_EQ(text("n=", 3, ' ', uint64_t{UINT64_MAX}), "n=3 18446744073709551615");
+}
+
+TEST(Text, FindsWhereUtf8Ends) {
+  EXPECT_EQ(find_not_utf8(""), std::string_view::npos);
+  EXPECT_EQ(find_not_utf8("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"), std::string_view::npos);
+  EXPECT_EQ(find_not_utf8("ab\xE9"), 2u);             // Latin-1.
+  EXPECT_EQ(find_not_utf8("a\xC0\x80"), 1u);          // Overlong.
+  EXPECT_EQ(find_not_utf8("a\xED\xA0\x80"), 1u);      // Surrogate.
+  EXPECT_EQ(find_not_utf8("a\xF4\x90\x80\x80"), 1u);  // Past U+10FFFF.
+  EXPECT_EQ(find_not_utf8("a\xE2\x82"), 1u);          // Cut.
 }
 
 TEST(File, ReadsWholeRangesOrFails) {
@@ -186,6 +197,34 @@ TEST(AtomicFile, RefusesANameThatAppearedMeanwhile) {
   auto status = file->commit();
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(as_text(test::read_file(directory / "out")), "theirs");
+}
+
+TEST(AtomicFile, NeverReplacesWhatIsNotAFile) {
+  TempDirectory directory;
+  ASSERT_EQ(mkfifo((directory / "fifo").c_str(), 0600), 0);
+  auto file = AtomicFile::create(directory / "fifo", {.overwrite = true});
+  ASSERT_FALSE(file.ok());
+  EXPECT_EQ(file.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_TRUE(std::filesystem::is_fifo(directory / "fifo"));
+}
+
+// Too few descriptors is an error before the file has its name, not after.
+TEST(AtomicFile, FewDescriptorsLeaveNothing) {
+  TempDirectory directory;
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  bool succeeded = false;
+  for (rlim_t limit = 3; limit < 64 && !succeeded; ++limit) {
+    const rlimit few = {limit, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    {
+      auto file = AtomicFile::create(directory / "out", {});
+      succeeded = file.ok() && file->write_at(0, to_bytes("ab")).ok() && file->commit().ok();
+    }
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    EXPECT_EQ(std::filesystem::exists(directory / "out"), succeeded);
+  }
+  EXPECT_TRUE(succeeded);
 }
 
 TEST(AtomicFile, NamesTheDirectoryThatIsMissing) {

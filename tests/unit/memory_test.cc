@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -140,6 +143,13 @@ TEST(Prefaulter, TouchesEverythingAndChangesNothing) {
     }
     for (auto& thread : threads) thread.join();
     EXPECT_FALSE(prefaulter.touch_next());
+    // Every page is resident where the kernel can populate at all (Linux 5.14).
+    std::vector<unsigned char> resident((block->bytes() + 4095) / 4096);
+    ASSERT_EQ(mincore(block->data(), block->bytes(), resident.data()), 0);
+    const bool populates = madvise(block->data(), 4096, 23) == 0;
+    if (populates) {
+      EXPECT_TRUE(std::all_of(resident.begin(), resident.end(), [](auto r) { return r & 1; }));
+    }
     EXPECT_EQ(block->data()[12345], std::byte{77});
     EXPECT_EQ(block->data()[block->bytes() - 1], std::byte{0});
     EXPECT_FALSE(mode == HugePages::kNever && prefaulter.huge_pages());
@@ -199,6 +209,19 @@ TEST(StagingRing, ReturnsHookMemory) {
   hook.refuse = true;
   StagingRing ring;
   EXPECT_EQ(ring.allocate(1u << 20, hook.allocator()).error().code(), ErrorCode::kOutOfMemory);
+}
+
+TEST(StagingRing, ChecksHookMemory) {
+  CountingHook hook;
+  StagingRing ring;
+  EXPECT_EQ(ring.allocate(1u << 20, hook.allocator(kPinned)).error().code(),
+            ErrorCode::kUnsupported);
+  hook.shift = 512;
+  EXPECT_EQ(ring.allocate(1u << 20, hook.allocator()).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(hook.allocated, hook.released);
+  hook.shift = 0;
+  ASSERT_TRUE(ring.allocate(1u << 20, hook.allocator(kCpuWritable | kNoDirectIo)).ok());
+  EXPECT_FALSE(ring.direct_allowed());
 }
 
 }  // namespace

@@ -153,7 +153,7 @@ void add_pack_command(CommandLine& line, Session& session) {
   command.size("--extent-size", a.options.extent_bytes,
                "Bytes of an extent, 1M to 8M (default: 4M)");
   command.size("--align", a.options.alignment,
-               "Alignment of extents: 4096, 16384 or 65536 (default: 4096)");
+               "Alignment of extents: a power of two, 4096 to 65536 (default: 4096)");
   command.choice("--codec", a.codec, auto_and_names(all_codecs()),
                  "Codec (default: chosen for each chunk)");
   command.number("--level", a.level, {-7, 22}, "zstd level (default: entropy coding only)");

@@ -4,10 +4,15 @@
  * (2) Structs open with struct_bytes: set it to sizeof the struct. The library reads and writes
  *     no field beyond it, so fields can be appended without breaking old callers. Zeroed option
  *     fields mean the default; a NULL options pointer means all defaults.
- * (3) Strings and shapes in a qload_tensor stay valid until the model is closed, data until the
- *     weights are closed. A model must outlive the weights loaded from it.
+ *     A larger struct than the library knows is taken when its unknown part is zero; what the
+ *     library fills in of it is zeroed. A struct_bytes of 0 is an invalid argument.
+ * (3) Strings and shapes stay valid until the model they came from is closed, data until the
+ *     weights are closed. A model must outlive the weights loaded from it; a loader need not.
  * (4) Handles may be used from any thread; closing one while a call uses it is an error.
- *     Closing NULL does nothing.
+ *     Closing NULL does nothing. Loads on one loader take turns, so a callback must not load on
+ *     the loader that called it.
+ * (5) A failed call leaves its output handle NULL; a successful one sets error->code to 0.
+ * (6) Allocator hooks are called on the thread that loads or closes.
  */
 #ifndef QLOAD_C_H
 #define QLOAD_C_H
@@ -75,6 +80,34 @@ typedef struct qload_digest {
   uint8_t bytes[32];
 } qload_digest;
 
+/* Element types. Numbers are frozen; a ggml block type T is 256 + T (ggml.h, enum ggml_type), for
+ * example 258 for Q4_0. qload_dtype_name names them all. */
+enum {
+  QLOAD_DTYPE_F32 = 1,
+  QLOAD_DTYPE_F16 = 2,
+  QLOAD_DTYPE_BF16 = 3,
+  QLOAD_DTYPE_F64 = 4,
+  QLOAD_DTYPE_I8 = 5,
+  QLOAD_DTYPE_U8 = 6,
+  QLOAD_DTYPE_I16 = 7,
+  QLOAD_DTYPE_U16 = 8,
+  QLOAD_DTYPE_I32 = 9,
+  QLOAD_DTYPE_U32 = 10,
+  QLOAD_DTYPE_I64 = 11,
+  QLOAD_DTYPE_U64 = 12,
+  QLOAD_DTYPE_BOOL = 13,
+  QLOAD_DTYPE_C64 = 14,
+  QLOAD_DTYPE_F8_E4M3 = 15,
+  QLOAD_DTYPE_F8_E5M2 = 16,
+  QLOAD_DTYPE_F8_E8M0 = 17,
+  QLOAD_DTYPE_F8_E4M3FNUZ = 18,
+  QLOAD_DTYPE_F8_E5M2FNUZ = 19,
+  QLOAD_DTYPE_F6_E2M3 = 20,
+  QLOAD_DTYPE_F6_E3M2 = 21,
+  QLOAD_DTYPE_F4 = 22,
+  QLOAD_DTYPE_GGML = 256 /* Plus ggml's number. */
+};
+
 /* A tensor: what the index says, and its bytes where there are any. As input to
  * qload_load_into only name, data and bytes are read. */
 typedef struct qload_tensor {
@@ -85,9 +118,11 @@ typedef struct qload_tensor {
   uint64_t bytes;        /* Decoded. */
   uint64_t stored_bytes; /* In the container. */
   uint32_t rank;
-  uint32_t dtype; /* qload::DType's values. */
+  uint32_t dtype; /* QLOAD_DTYPE_ */
   uint32_t layer; /* QLOAD_NO_LAYER: none. */
   uint32_t stack;
+  uint32_t file;       /* Which source file it came from, see qload_model_file. */
+  qload_digest digest; /* Of the decoded bytes. */
 } qload_tensor;
 
 typedef struct qload_model_options {

@@ -34,7 +34,8 @@ enum class IoBackend : uint8_t {
   kPread = 2,
 };
 enum class DirectIo : uint8_t {
-  kOptional = 0,  ///< O_DIRECT where the file system grants it and the file is not cached.
+  kOptional = 0,  ///< O_DIRECT where the file system grants it; with IoBackend::kAuto, a file that
+                  ///< lies in the page cache is read from there.
   kRequired = 1,  ///< Fail rather than fall back.
   kDisabled = 2,  ///< Through the page cache.
 };
@@ -44,7 +45,7 @@ enum class Verify : uint8_t {
   kDecoded = 2,    ///< kChunks, and the checksum of every decoded chunk.
 };
 enum class Pinning : uint8_t {
-  kAuto = 0,  ///< mlock what the limit allows; report how much.
+  kAuto = 0,  ///< mlock the destinations when the limit allows all of them; report whether.
   kNever = 1,
   kRequired = 2,  ///< Fail with kOutOfMemory when not all destinations can be locked.
 };
@@ -88,7 +89,7 @@ enum class LoadStage : uint8_t {
 
 /// What one load did. Times are seconds; busy times are summed over threads.
 struct LoadStatistics {
-  double seconds = 0;                ///< From the call to the last byte in place.
+  double seconds = 0;                ///< From the call to its return, allocation included.
   uint64_t bytes_decoded = 0;        ///< Put into destinations.
   uint64_t bytes_stored = 0;         ///< Of the chunks that were needed.
   uint64_t bytes_read = 0;           ///< From storage, alignment included.
