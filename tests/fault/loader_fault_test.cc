@@ -1,4 +1,5 @@
 // The loader on engines that refuse, fail, delay and reorder.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -62,6 +63,21 @@ class FaultyEngine : public ReadEngine {
   std::vector<Completion> failed_;
   uint64_t count_ = 0;
   std::mt19937_64 generator_;
+};
+
+/// A ring whose third read, and every one after it, the kernel refuses.
+class BreakingEngine : public FaultyEngine {
+ public:
+  BreakingEngine(std::unique_ptr<ReadEngine> inner, uint64_t& reads)
+      : FaultyEngine(
+            std::move(inner),
+            [&reads](uint64_t n, const Read&) { return (reads = n + 1) > 2 ? EPERM : 0; }, 1),
+        reads_(reads) {}
+  IoBackend backend() const override { return IoBackend::kUring; }
+  bool broken() const override { return reads_ > 2; }
+
+ private:
+  const uint64_t& reads_;
 };
 
 class LoaderFaultTest : public ::testing::Test {
@@ -199,6 +215,36 @@ TEST_F(LoaderFaultTest, AFaultInStagingMemoryIsAnError) {
   auto weights = loader.load(*model_, names);
   ASSERT_FALSE(weights.ok());
   EXPECT_EQ(weights.error().code(), ErrorCode::kIo);
+}
+
+// A ring that works at first and is refused later, as in a sandbox entered after create().
+TEST_F(LoaderFaultTest, ARingThatBreaksLaterIsReplaced) {
+  auto file = File::open(packed_.path);
+  ASSERT_TRUE(file.ok());
+  ASSERT_EQ(posix_fadvise(file->descriptor(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  uint64_t ring_reads = 0;
+  auto state =
+      internal::create_loader_state({},
+                                    [&](IoBackend backend, const EngineOptions& engine,
+                                        int*) -> Result<std::unique_ptr<ReadEngine>> {
+                                      auto inner = make_pread_engine(engine, 4);
+                                      if (!inner.ok() || backend == IoBackend::kPread) return inner;
+                                      return std::unique_ptr<ReadEngine>(
+                                          new BreakingEngine(std::move(inner).value(), ring_reads));
+                                    });
+  ASSERT_TRUE(state.ok());
+  Loader loader = internal::LoaderAccess::make(std::move(state).value());
+  LoadStatistics statistics;
+  LoadOptions options;
+  options.statistics = &statistics;
+  for (int round = 0; round < 2; ++round) {
+    auto weights = loader.load(*model_, options);
+    ASSERT_TRUE(weights.ok()) << weights.error().message();
+    test::expect_weights(*weights, packed_);
+    if (ring_reads == 0) GTEST_SKIP() << "O_DIRECT is not granted here, so the ring is not chosen";
+    EXPECT_EQ(statistics.engine, IoBackend::kPread);
+    EXPECT_EQ(statistics.kernel_refusal, static_cast<uint32_t>(EPERM));
+  }
 }
 
 TEST_F(LoaderFaultTest, AnEngineThatCannotBeMadeIsAnErrorOfTheLoad) {

@@ -3,8 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
-#include <set>
+#include <thread>
 #include <vector>
 
 namespace qload {
@@ -65,6 +66,22 @@ TEST(DecodePool, DoesIdleWorkUntilNoneIsLeft) {
   (*pool)->finish();
   EXPECT_TRUE(work.each_ran_once());
   EXPECT_GE(after, -2);  // Each thread may have asked once more.
+}
+
+// What threads wait between two works belongs to neither.
+TEST(DecodePool, WaitsAreCountedPerWork) {
+  auto pool = DecodePool::create(3);
+  ASSERT_TRUE(pool.ok());
+  for (int round = 0; round < 2; ++round) {
+    RecordingWork work(4);
+    const auto begin = std::chrono::steady_clock::now();
+    (*pool)->begin(&work);
+    for (uint32_t i = 0; i < 4; ++i) (*pool)->push({0, i, 1, 0});
+    const DecodePoolCounters counters = (*pool)->finish();
+    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
+    EXPECT_LE(counters.wait_seconds + counters.busy_seconds, 3 * passed.count() + 1e-6);
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  }
 }
 
 TEST(DecodePool, WorksCanFollowEachOther) {
