@@ -16,6 +16,10 @@ namespace {
 // soon when a chunk arrives (docs/performance.md).
 constexpr uint64_t kPieceBytes = 4u << 20;
 
+// Huge pages serve direct reads and decoding beyond the first touch itself, and one trial is noisy,
+// so they are kept unless they stall: compaction takes many times as long (docs/performance.md).
+constexpr double kStallFactor = 2.0;
+
 // Smallest block for which trying both page sizes pays: the trial touches two pieces.
 constexpr uint64_t kTrialBytesMin = 64u << 20;
 
@@ -75,7 +79,7 @@ void Prefaulter::run_trial() {
   if (madvise(data + kPieceBytes, memory_.size() - kPieceBytes, MADV_HUGEPAGE) != 0) return;
   const double huge_seconds = timed_touch(kPieceBytes, kPieceBytes);
   next_ = 2 * kPieceBytes;
-  huge_pages_ = huge_seconds < small_seconds;
+  huge_pages_ = huge_seconds < small_seconds * kStallFactor;
   madvise(data, memory_.size(), huge_pages_ ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 

@@ -21,7 +21,7 @@ class Prefaulter {
   void start(std::span<std::byte> memory, HugePages mode);
 
   /// Touches the next piece. False when none is left. Any thread. With HugePages::kAuto the first
-  /// caller touches one piece in small and one in huge pages and keeps the faster for the rest.
+  /// caller touches one piece in small and one in huge pages and keeps huge ones unless they stall.
   bool touch_next();
 
   bool huge_pages() const { return huge_pages_.load(std::memory_order_relaxed); }

@@ -50,7 +50,7 @@ enum class Pinning : uint8_t {
   kRequired = 2,  ///< Fail with kOutOfMemory when not all destinations can be locked.
 };
 enum class HugePages : uint8_t {
-  kAuto = 0,  ///< Try both on the first pieces of the destination, keep the faster.
+  kAuto = 0,  ///< Try both on the first pieces of the destination; huge pages unless they stall.
   kNever = 1,
   kAlways = 2,
 };
