@@ -188,7 +188,10 @@ Result<ContainerWriter> ContainerWriter::create(const std::filesystem::path& pat
                       kAlignmentMin, " to ", kAlignmentMax));
   }
   QLOAD_TRY(AtomicFile file, AtomicFile::create(path, {.overwrite = options.overwrite}));
-  return ContainerWriter(std::make_unique<State>(std::move(file), options));
+  auto state = std::make_unique<State>(std::move(file), options);
+  state->chunks.reserve(options.chunk_count_hint);
+  state->streams.reserve(options.chunk_count_hint);
+  return ContainerWriter(std::move(state));
 }
 
 void ContainerWriter::add_file(FileEntry file) {

@@ -45,6 +45,8 @@ struct ContainerWriterOptions {
   uint64_t alignment = 4096;         ///< A power of two in [4096, 65536].
   uint64_t extent_bytes = 4u << 20;  ///< An extent closes once it holds this much.
   bool overwrite = false;            ///< Replace an existing file.
+  /// Chunks to come, where the caller knows: their records are then kept without growing copies.
+  uint64_t chunk_count_hint = 0;
 };
 
 /// Calls come in this order: add_file for all files; then for each group begin_group, and in it

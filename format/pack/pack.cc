@@ -260,14 +260,19 @@ Result<PackReport> pack_model(const ModelSource& source, const std::filesystem::
       std::clamp<uint64_t>(threads, 1, std::max<uint64_t>(plan.item_count(), 1)));
 
   QLOAD_TRY(ContainerWriter writer,
-            ContainerWriter::create(output,
-                                    {options.alignment, options.extent_bytes, options.overwrite}));
+            ContainerWriter::create(output, {.alignment = options.alignment,
+                                             .extent_bytes = options.extent_bytes,
+                                             .overwrite = options.overwrite,
+                                             .chunk_count_hint = plan.item_count()}));
   for (const SourceFile& file : source.files()) {
     writer.add_file({file.path, static_cast<uint16_t>(file.format), file.bytes, file.header_bytes});
   }
   ProgressMeter progress(on_progress, source.bytes());
-  PackJob job(source, plan, options, threads, writer, progress);
-  QLOAD_CHECK(job.run(stop));
+  {
+    // Its buffers are gone before the index is written: the peak does not grow with the index.
+    PackJob job(source, plan, options, threads, writer, progress);
+    QLOAD_CHECK(job.run(stop));
+  }
   QLOAD_CHECK(watch.check_unchanged());
   QLOAD_TRY(uint64_t container_bytes, writer.finish());
   progress.finish();

@@ -45,9 +45,9 @@ void Prefaulter::start(std::span<std::byte> memory, HugePages mode) {
   memory_ = memory;
   next_ = 0;
   if (mode == HugePages::kNever || memory.size() < kPieceBytes || !huge_pages_allowed()) return;
-  if (mode == HugePages::kAlways) {
-    huge_pages_ = madvise(memory.data(), memory.size(), MADV_HUGEPAGE) == 0;
-  } else if (memory.size() >= kTrialBytesMin) {
+  // Huge until the trial says otherwise: a load whose threads are never idle has no trial.
+  huge_pages_ = madvise(memory.data(), memory.size(), MADV_HUGEPAGE) == 0;
+  if (huge_pages_ && mode == HugePages::kAuto && memory.size() >= kTrialBytesMin) {
     phase_ = Phase::kTrialDue;
   }
 }
@@ -76,7 +76,6 @@ void Prefaulter::run_trial() {
   madvise(data, kPieceBytes, MADV_NOHUGEPAGE);
   const double small_seconds = timed_touch(0, kPieceBytes);
   next_ = kPieceBytes;
-  if (madvise(data + kPieceBytes, memory_.size() - kPieceBytes, MADV_HUGEPAGE) != 0) return;
   const double huge_seconds = timed_touch(kPieceBytes, kPieceBytes);
   next_ = 2 * kPieceBytes;
   huge_pages_ = huge_seconds < small_seconds * kStallFactor;
