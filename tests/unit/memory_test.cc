@@ -127,6 +127,18 @@ TEST(DestinationBlock, HookFailuresAreErrors) {
   EXPECT_EQ(hook.allocated, hook.released);
 }
 
+// Whether MADV_POPULATE_WRITE (23; Linux 5.14) works here and mincore can show it: qemu's user mode
+// answers both without doing either.
+bool kernel_populates() {
+  void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  unsigned char before = 1;
+  unsigned char after = 0;
+  const bool known = mincore(page, 4096, &before) == 0 && madvise(page, 4096, 23) == 0 &&
+                     mincore(page, 4096, &after) == 0;
+  munmap(page, 4096);
+  return known && (before & 1) == 0 && (after & 1) == 1;
+}
+
 TEST(Prefaulter, TouchesEverythingAndChangesNothing) {
   for (const HugePages mode : {HugePages::kAuto, HugePages::kNever, HugePages::kAlways}) {
     auto block = DestinationBlock::allocate((70u << 20) + 4097, 4096, {}, Pinning::kNever);
@@ -143,11 +155,9 @@ TEST(Prefaulter, TouchesEverythingAndChangesNothing) {
     }
     for (auto& thread : threads) thread.join();
     EXPECT_FALSE(prefaulter.touch_next());
-    // Every page is resident where the kernel can populate at all (Linux 5.14).
-    std::vector<unsigned char> resident((block->bytes() + 4095) / 4096);
-    ASSERT_EQ(mincore(block->data(), block->bytes(), resident.data()), 0);
-    const bool populates = madvise(block->data(), 4096, 23) == 0;
-    if (populates) {
+    if (kernel_populates()) {
+      std::vector<unsigned char> resident((block->bytes() + 4095) / 4096);
+      ASSERT_EQ(mincore(block->data(), block->bytes(), resident.data()), 0);
       EXPECT_TRUE(std::all_of(resident.begin(), resident.end(), [](auto r) { return r & 1; }));
     }
     EXPECT_EQ(block->data()[12345], std::byte{77});
