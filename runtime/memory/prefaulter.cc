@@ -17,7 +17,7 @@ namespace {
 constexpr uint64_t kPieceBytes = 4u << 20;
 
 // Huge pages serve direct reads and decoding beyond the first touch itself, and one trial is noisy,
-// so they are kept unless they stall: compaction takes many times as long (docs/performance.md).
+// so they are kept unless they stall: compaction can take many times as long.
 constexpr double kStallFactor = 2.0;
 
 // Smallest block for which trying both page sizes pays: the trial touches two pieces.

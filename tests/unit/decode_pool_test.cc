@@ -46,10 +46,9 @@ TEST(DecodePool, RunsEveryJobOnce) {
       RecordingWork work(jobs, 5);
       (*pool)->begin(&work);
       for (uint32_t i = 0; i < jobs; ++i) (*pool)->push({0, i, 1, 0});
-      const DecodePoolCounters counters = (*pool)->finish();
+      (*pool)->finish();
       EXPECT_TRUE(work.all_out());
       EXPECT_TRUE(work.each_ran_once()) << jobs;
-      EXPECT_GE(counters.busy_seconds, 0.0);
     }
   }
 }
