@@ -1,6 +1,7 @@
 // Filters: rearrange the bytes of a chunk into streams that compress better, reversibly.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -18,20 +19,25 @@ enum class FilterId : uint8_t {
   kBytePlanes8 = 3,  ///< Stream p holds byte p of every 8-byte element.
 };
 
-/// One registry entry. A chunk of n bytes with element size e has n / e elements in its planes;
-/// the n % e bytes left over follow in the last stream.
+/// One registry entry. A filter deals out the bytes of one block after the other: each stream gets
+/// as many bytes of every block as its field is wide. A chunk of n bytes has n / block_bytes
+/// blocks; the n % block_bytes bytes left over follow in the last stream.
 struct Filter {
   FilterId id;
   std::string_view name;
-  uint32_t stream_count;   ///< In [1, kStreamCountMax].
-  uint32_t element_bytes;  ///< 1, 2, 4 or 8.
+  uint32_t stream_count;  ///< In [1, kStreamCountMax].
+  uint32_t block_bytes;   ///< An element's bytes, or those of a block of quantized elements.
+  /// Bytes of a block that stream i gets; 0 beyond stream_count. They sum to block_bytes.
+  std::array<uint16_t, kStreamCountMax> field_bytes;
 
   /// Decoded size of stream `stream` for a chunk of `chunk_bytes`. They sum to chunk_bytes.
   uint64_t stream_bytes(uint64_t chunk_bytes, uint32_t stream) const;
 
-  /// Splits `chunk` into `streams` (stream_count spans of stream_bytes each). No allocation.
+  /// Splits `chunk` into `streams` (stream_count spans of stream_bytes each). No allocation, any
+  /// alignment. Blocks are independent: a range of whole blocks, with the same blocks' part of each
+  /// stream, is split and merged like a chunk of its own.
   void (*split)(std::span<const std::byte> chunk, std::span<const std::span<std::byte>> streams);
-  /// Merges streams[] back into `chunk`. The inverse of split. No allocation.
+  /// Merges streams[] back into `chunk`. The inverse of split, under the same terms.
   void (*merge)(std::span<const std::span<const std::byte>> streams, std::span<std::byte> chunk);
 };
 

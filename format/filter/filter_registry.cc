@@ -1,5 +1,6 @@
 // The only list of filters. A new one is one entry here and one file beside this one.
 #include <algorithm>
+#include <array>
 
 #include "format/filter/byte_planes.h"
 #include "format/filter/filter.h"
@@ -18,11 +19,19 @@ void merge_none(std::span<const std::span<const std::byte>> streams, std::span<s
 template <uint32_t kPlanes>
 constexpr Filter byte_planes(FilterId id, std::string_view name) {
   static_assert(kPlanes <= kStreamCountMax);
-  return {id, name, kPlanes, kPlanes, split_byte_planes<kPlanes>, merge_byte_planes<kPlanes>};
+  std::array<uint16_t, kStreamCountMax> field_bytes{};
+  std::fill_n(field_bytes.begin(), kPlanes, uint16_t{1});
+  return {.id = id,
+          .name = name,
+          .stream_count = kPlanes,
+          .block_bytes = kPlanes,
+          .field_bytes = field_bytes,
+          .split = split_byte_planes<kPlanes>,
+          .merge = merge_byte_planes<kPlanes>};
 }
 
 constexpr Filter kFilters[] = {
-    {FilterId::kNone, "none", 1, 1, split_none, merge_none},
+    {FilterId::kNone, "none", 1, 1, {1}, split_none, merge_none},
     byte_planes<2>(FilterId::kBytePlanes2, "byte_planes_2"),
     byte_planes<4>(FilterId::kBytePlanes4, "byte_planes_4"),
     byte_planes<8>(FilterId::kBytePlanes8, "byte_planes_8"),
@@ -31,9 +40,9 @@ constexpr Filter kFilters[] = {
 }  // namespace
 
 uint64_t Filter::stream_bytes(uint64_t chunk_bytes, uint32_t stream) const {
-  if (stream_count == 1) return chunk_bytes;
-  const uint64_t elements = chunk_bytes / element_bytes;
-  return stream + 1 == stream_count ? elements + chunk_bytes % element_bytes : elements;
+  // No product passes chunk_bytes, since no field is wider than its block.
+  const uint64_t bytes = chunk_bytes / block_bytes * field_bytes[stream];
+  return stream + 1 == stream_count ? bytes + chunk_bytes % block_bytes : bytes;
 }
 
 std::span<const Filter> all_filters() { return kFilters; }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <numeric>
 #include <set>
 #include <string>
 
@@ -52,6 +53,11 @@ TEST(Filter, RegistryIsOrderedAndNamed) {
     EXPECT_EQ(find_filter(filter.name), &filter);
     EXPECT_GE(filter.stream_count, 1u);
     EXPECT_LE(filter.stream_count, kStreamCountMax);
+    EXPECT_EQ(std::accumulate(filter.field_bytes.begin(), filter.field_bytes.end(), 0u),
+              filter.block_bytes);
+    for (uint32_t i = 0; i < kStreamCountMax; ++i) {
+      EXPECT_EQ(filter.field_bytes[i] > 0, i < filter.stream_count) << filter.name;
+    }
   }
   EXPECT_EQ(find_filter(static_cast<FilterId>(200)), nullptr);
   EXPECT_EQ(find_filter("no such filter"), nullptr);
@@ -95,15 +101,41 @@ TEST(Filter, PlanesHoldTheBytesTheyShould) {
       const auto chunk = random_bytes(length, 7);
       Streams streams(filter, length);
       filter.split(chunk, streams.mutable_spans);
-      const size_t elements = length / filter.element_bytes;
+      const size_t elements = length / filter.block_bytes;
       for (size_t i = 0; i < elements; ++i) {
         for (size_t plane = 0; plane < filter.stream_count; ++plane) {
-          ASSERT_EQ(streams.memory[plane][i], chunk[i * filter.element_bytes + plane]);
+          ASSERT_EQ(streams.memory[plane][i], chunk[i * filter.block_bytes + plane]);
         }
       }
-      for (size_t i = elements * filter.element_bytes; i < length; ++i) {
+      for (size_t i = elements * filter.block_bytes; i < length; ++i) {
         ASSERT_EQ(streams.memory.back()[i - elements * (filter.stream_count - 1)], chunk[i]);
       }
+    }
+  }
+}
+
+/// As a decoder merges a chunk: in strips of whole blocks, the last one with the bytes left over.
+TEST(Filter, StripsOfWholeBlocksMergeToTheChunk) {
+  for (const Filter& filter : all_filters()) {
+    const size_t length = filter.block_bytes * 200 + filter.block_bytes - 1;
+    const auto chunk = random_bytes(length, 31);
+    Streams streams(filter, length);
+    filter.split(chunk, streams.mutable_spans);
+    for (size_t strip_blocks : {1u, 7u, 64u, 200u}) {
+      std::vector<std::byte> merged(length);
+      for (size_t block = 0; block < 200; block += strip_blocks) {
+        const bool last = block + strip_blocks >= 200;
+        const size_t from = block * filter.block_bytes;
+        const auto strip = std::span(merged).subspan(
+            from, last ? length - from : strip_blocks * filter.block_bytes);
+        std::vector<std::span<const std::byte>> parts;
+        for (uint32_t i = 0; i < filter.stream_count; ++i) {
+          parts.push_back(streams.const_spans[i].subspan(block * filter.field_bytes[i],
+                                                         filter.stream_bytes(strip.size(), i)));
+        }
+        filter.merge(parts, strip);
+      }
+      ASSERT_EQ(merged, chunk) << filter.name << ", " << strip_blocks << " blocks a strip";
     }
   }
 }
