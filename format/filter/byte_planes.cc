@@ -6,11 +6,15 @@
 // which is its place in the chunk. So one loop serves 2, 4 and 8 planes, and splitting is the
 // same walk backwards. For 2 planes of two bytes: a0 a1 b0 b1 -> a0 b0 a1 b1.
 //
+// Rotation is a shift and an or on lanes of an element's width, on the side where the registers
+// hold whole elements.
+//
 // Vectors are the GNU extension that GCC 12 and Clang 14 share. 16 bytes are a register of SSE2
 // and of NEON, which every x86-64 and aarch64 has; no run-time choice is needed.
 #include "format/filter/byte_planes.h"
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -113,14 +117,51 @@ void store_planes(const std::array<std::byte*, sizeof...(kIndex)>& to, size_t of
   (store(to[kIndex] + offset, block[kIndex]), ...);
 }
 
-/// Elements [first, count) and the bytes left over, one byte at a time.
-template <size_t kPlanes>
+template <size_t kBytes>
+struct ElementOf;
+template <>
+struct ElementOf<2> {
+  using Type = uint16_t;
+  using Lanes [[gnu::vector_size(kVectorBytes)]] = uint16_t;
+};
+template <>
+struct ElementOf<4> {
+  using Type = uint32_t;
+  using Lanes [[gnu::vector_size(kVectorBytes)]] = uint32_t;
+};
+template <>
+struct ElementOf<8> {
+  using Type = uint64_t;
+  using Lanes [[gnu::vector_size(kVectorBytes)]] = uint64_t;
+};
+
+// A lane's bytes are an element's in memory order, which is the format's order here.
+static_assert(std::endian::native == std::endian::little);
+
+/// Rotates every element of kBytes bytes left by kRotation bits, in [0, 8 * kBytes).
+template <size_t kBytes, int kRotation>
+Vector rotate(Vector vector) {
+  if constexpr (kRotation == 0) return vector;
+  const auto lanes = std::bit_cast<typename ElementOf<kBytes>::Lanes>(vector);
+  return std::bit_cast<Vector>((lanes << kRotation) | (lanes >> (8 * int{kBytes} - kRotation)));
+}
+
+template <size_t kBytes, int kRotation, size_t... kIndex>
+auto rotate_block(const Block<sizeof...(kIndex)>& block, std::index_sequence<kIndex...>) {
+  return Block<sizeof...(kIndex)>{rotate<kBytes, kRotation>(block[kIndex])...};
+}
+
+/// Elements [first, count) and the bytes left over, one element at a time.
+template <size_t kPlanes, int kRotation>
 void split_rest(std::span<const std::byte> chunk, std::span<const std::span<std::byte>> streams,
                 size_t first) {
   const size_t count = chunk.size() / kPlanes;
   for (size_t i = first; i < count; ++i) {
+    typename ElementOf<kPlanes>::Type element;
+    std::memcpy(&element, chunk.data() + i * kPlanes, kPlanes);
+    element = std::rotl(element, kRotation);
     for (size_t plane = 0; plane < kPlanes; ++plane) {
-      streams[plane][i] = chunk[i * kPlanes + plane];
+      streams[plane][i] = static_cast<std::byte>(element >> (8 * plane));
     }
   }
   for (size_t i = 0; i < chunk.size() % kPlanes; ++i) {
@@ -128,14 +169,19 @@ void split_rest(std::span<const std::byte> chunk, std::span<const std::span<std:
   }
 }
 
-template <size_t kPlanes>
+template <size_t kPlanes, int kRotation>
 void merge_rest(std::span<const std::span<const std::byte>> streams, std::span<std::byte> chunk,
                 size_t first) {
+  using Element = typename ElementOf<kPlanes>::Type;
   const size_t count = chunk.size() / kPlanes;
   for (size_t i = first; i < count; ++i) {
+    Element element = 0;
     for (size_t plane = 0; plane < kPlanes; ++plane) {
-      chunk[i * kPlanes + plane] = streams[plane][i];
+      const auto byte = std::to_integer<Element>(streams[plane][i]);
+      element = static_cast<Element>(element | byte << (8 * plane));
     }
+    element = std::rotr(element, kRotation);
+    std::memcpy(chunk.data() + i * kPlanes, &element, kPlanes);
   }
   for (size_t i = 0; i < chunk.size() % kPlanes; ++i) {
     chunk[count * kPlanes + i] = streams[kPlanes - 1][count + i];
@@ -144,7 +190,7 @@ void merge_rest(std::span<const std::span<const std::byte>> streams, std::span<s
 
 }  // namespace
 
-template <size_t kPlanes>
+template <size_t kPlanes, int kRotation>
 void split_byte_planes(std::span<const std::byte> chunk,
                        std::span<const std::span<std::byte>> streams) {
   std::array<std::byte*, kPlanes> to;
@@ -154,50 +200,56 @@ void split_byte_planes(std::span<const std::byte> chunk,
   size_t i = 0;
   for (; i + kVectorBytes <= count; i += kVectorBytes) {
     const auto block = load_block(chunk.data() + i * kPlanes, kAll);
-    store_planes(to, i, deinterleave<kPlanes>(block), kAll);
+    const auto rotated = rotate_block<kPlanes, kRotation>(block, kAll);
+    store_planes(to, i, deinterleave<kPlanes>(rotated), kAll);
   }
-  split_rest<kPlanes>(chunk, streams, i);
+  split_rest<kPlanes, kRotation>(chunk, streams, i);
 }
 
-template <size_t kPlanes>
+template <size_t kPlanes, int kRotation>
 void merge_byte_planes(std::span<const std::span<const std::byte>> streams,
                        std::span<std::byte> chunk) {
+  constexpr int kBackwards = (8 * int{kPlanes} - kRotation) % (8 * int{kPlanes});
   std::array<const std::byte*, kPlanes> from;
   for (size_t plane = 0; plane < kPlanes; ++plane) from[plane] = streams[plane].data();
   constexpr auto kAll = std::make_index_sequence<kPlanes>();
   const size_t count = chunk.size() / kPlanes;
   size_t i = 0;
   for (; i + kVectorBytes <= count; i += kVectorBytes) {
-    const auto block = load_planes(from, i, kAll);
-    store_block(chunk.data() + i * kPlanes, interleave<kPlanes>(block), kAll);
+    const auto block = interleave<kPlanes>(load_planes(from, i, kAll));
+    const auto elements = rotate_block<kPlanes, kBackwards>(block, kAll);
+    store_block(chunk.data() + i * kPlanes, elements, kAll);
   }
-  merge_rest<kPlanes>(streams, chunk, i);
+  merge_rest<kPlanes, kRotation>(streams, chunk, i);
 }
 
-template <size_t kPlanes>
+template <size_t kPlanes, int kRotation>
 void split_byte_planes_reference(std::span<const std::byte> chunk,
                                  std::span<const std::span<std::byte>> streams) {
-  split_rest<kPlanes>(chunk, streams, 0);
+  split_rest<kPlanes, kRotation>(chunk, streams, 0);
 }
 
-template <size_t kPlanes>
+template <size_t kPlanes, int kRotation>
 void merge_byte_planes_reference(std::span<const std::span<const std::byte>> streams,
                                  std::span<std::byte> chunk) {
-  merge_rest<kPlanes>(streams, chunk, 0);
+  merge_rest<kPlanes, kRotation>(streams, chunk, 0);
 }
 
-#define QLOAD_BYTE_PLANES(planes)                                                                \
-  template void split_byte_planes<planes>(std::span<const std::byte>,                            \
-                                          std::span<const std::span<std::byte>>);                \
-  template void merge_byte_planes<planes>(std::span<const std::span<const std::byte>>,           \
-                                          std::span<std::byte>);                                 \
-  template void split_byte_planes_reference<planes>(std::span<const std::byte>,                  \
-                                                    std::span<const std::span<std::byte>>);      \
-  template void merge_byte_planes_reference<planes>(std::span<const std::span<const std::byte>>, \
-                                                    std::span<std::byte>);
-QLOAD_BYTE_PLANES(2)
-QLOAD_BYTE_PLANES(4)
-QLOAD_BYTE_PLANES(8)
+#define QLOAD_BYTE_PLANES(...)                                                                   \
+  template void split_byte_planes<__VA_ARGS__>(std::span<const std::byte>,                       \
+                                               std::span<const std::span<std::byte>>);           \
+  template void merge_byte_planes<__VA_ARGS__>(std::span<const std::span<const std::byte>>,      \
+                                               std::span<std::byte>);                            \
+  template void split_byte_planes_reference<__VA_ARGS__>(std::span<const std::byte>,             \
+                                                         std::span<const std::span<std::byte>>); \
+  template void merge_byte_planes_reference<__VA_ARGS__>(                                        \
+      std::span<const std::span<const std::byte>>, std::span<std::byte>);
+QLOAD_BYTE_PLANES(2, 0)
+QLOAD_BYTE_PLANES(4, 0)
+QLOAD_BYTE_PLANES(8, 0)
+QLOAD_BYTE_PLANES(2, 1)
+QLOAD_BYTE_PLANES(4, 1)
+QLOAD_BYTE_PLANES(8, 1)
 #undef QLOAD_BYTE_PLANES
 
 }  // namespace qload

@@ -17,6 +17,10 @@ enum class FilterId : uint8_t {
   kBytePlanes2 = 1,  ///< Stream p holds byte p of every 2-byte element.
   kBytePlanes4 = 2,  ///< Stream p holds byte p of every 4-byte element.
   kBytePlanes8 = 3,  ///< Stream p holds byte p of every 8-byte element.
+  // Byte planes of elements rotated left by one bit: the sign stands in the lowest bit.
+  kFloatPlanes2 = 4,
+  kFloatPlanes4 = 5,
+  kFloatPlanes8 = 6,
 };
 
 /// One registry entry. A filter deals out the bytes of one block after the other: each stream gets

@@ -16,7 +16,7 @@ void merge_none(std::span<const std::span<const std::byte>> streams, std::span<s
   std::copy(streams[0].begin(), streams[0].end(), chunk.begin());
 }
 
-template <uint32_t kPlanes>
+template <uint32_t kPlanes, int kRotation = 0>
 constexpr Filter byte_planes(FilterId id, std::string_view name) {
   static_assert(kPlanes <= kStreamCountMax);
   std::array<uint16_t, kStreamCountMax> field_bytes{};
@@ -26,8 +26,8 @@ constexpr Filter byte_planes(FilterId id, std::string_view name) {
           .stream_count = kPlanes,
           .block_bytes = kPlanes,
           .field_bytes = field_bytes,
-          .split = split_byte_planes<kPlanes>,
-          .merge = merge_byte_planes<kPlanes>};
+          .split = split_byte_planes<kPlanes, kRotation>,
+          .merge = merge_byte_planes<kPlanes, kRotation>};
 }
 
 constexpr Filter kFilters[] = {
@@ -35,6 +35,9 @@ constexpr Filter kFilters[] = {
     byte_planes<2>(FilterId::kBytePlanes2, "byte_planes_2"),
     byte_planes<4>(FilterId::kBytePlanes4, "byte_planes_4"),
     byte_planes<8>(FilterId::kBytePlanes8, "byte_planes_8"),
+    byte_planes<2, 1>(FilterId::kFloatPlanes2, "float_planes_2"),
+    byte_planes<4, 1>(FilterId::kFloatPlanes4, "float_planes_4"),
+    byte_planes<8, 1>(FilterId::kFloatPlanes8, "float_planes_8"),
 };
 
 }  // namespace

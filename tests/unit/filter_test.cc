@@ -1,44 +1,32 @@
-// Filters: merge undoes split for every length, and the fast loops agree with the reference.
+// What holds for every filter of the registry: merge undoes split, whatever the length, the place
+// in memory and the strips it is done in.
 #include "format/filter/filter.h"
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <numeric>
 #include <set>
 #include <string>
+#include <vector>
 
-#include "format/filter/byte_planes.h"
 #include "tests/support/test_files.h"
+#include "tests/unit/filter_streams.h"
 
 namespace qload {
 namespace {
 
 using test::random_bytes;
+using test::Streams;
 
-/// The streams of one chunk, each in an allocation of exactly its size, so that a sanitizer sees
-/// a step outside.
-struct Streams {
-  Streams(const Filter& filter, size_t chunk_bytes) {
-    for (uint32_t i = 0; i < filter.stream_count; ++i) {
-      memory.emplace_back(filter.stream_bytes(chunk_bytes, i), std::byte{0xA5});
-    }
-    for (auto& stream : memory) {
-      mutable_spans.emplace_back(stream);
-      const_spans.emplace_back(stream);
-    }
-  }
-  std::vector<std::vector<std::byte>> memory;
-  std::vector<std::span<std::byte>> mutable_spans;
-  std::vector<std::span<const std::byte>> const_spans;
-};
-
-std::vector<size_t> lengths() {
+/// Short ones all, then around whole numbers of the filter's blocks and of whole registers.
+std::vector<size_t> lengths(const Filter& filter) {
   std::vector<size_t> all;
-  for (size_t i = 0; i <= 300; ++i) all.push_back(i);
-  for (size_t base : {1024u, 4096u, 65536u}) {
-    for (size_t i : {base - 1, base, base + 1, base + 13}) all.push_back(i);
+  for (size_t i = 0; i <= 700; ++i) all.push_back(i);
+  for (size_t blocks : {3u, 16u, 64u, 1000u}) {
+    const size_t base = blocks * filter.block_bytes;
+    for (size_t i : {base - 1, base, base + 1, base + filter.block_bytes / 2}) all.push_back(i);
   }
+  all.push_back(65536 + 13);
   return all;
 }
 
@@ -68,6 +56,9 @@ TEST(Filter, FrozenValues) {
   EXPECT_EQ(find_filter("byte_planes_2")->id, static_cast<FilterId>(1));
   EXPECT_EQ(find_filter("byte_planes_4")->id, static_cast<FilterId>(2));
   EXPECT_EQ(find_filter("byte_planes_8")->id, static_cast<FilterId>(3));
+  EXPECT_EQ(find_filter("float_planes_2")->id, static_cast<FilterId>(4));
+  EXPECT_EQ(find_filter("float_planes_4")->id, static_cast<FilterId>(5));
+  EXPECT_EQ(find_filter("float_planes_8")->id, static_cast<FilterId>(6));
 }
 
 TEST(Filter, StreamSizesSumToTheChunk) {
@@ -84,32 +75,13 @@ TEST(Filter, StreamSizesSumToTheChunk) {
 
 TEST(Filter, MergeUndoesSplitAtEveryLength) {
   for (const Filter& filter : all_filters()) {
-    for (size_t length : lengths()) {
+    for (size_t length : lengths(filter)) {
       const auto chunk = random_bytes(length, length + 1);
       Streams streams(filter, length);
       filter.split(chunk, streams.mutable_spans);
       std::vector<std::byte> merged(length, std::byte{0x5A});
       filter.merge(streams.const_spans, merged);
       ASSERT_EQ(merged, chunk) << filter.name << ", " << length << " bytes";
-    }
-  }
-}
-
-TEST(Filter, PlanesHoldTheBytesTheyShould) {
-  for (const Filter& filter : all_filters()) {
-    for (size_t length : {3u, 37u, 299u}) {
-      const auto chunk = random_bytes(length, 7);
-      Streams streams(filter, length);
-      filter.split(chunk, streams.mutable_spans);
-      const size_t elements = length / filter.block_bytes;
-      for (size_t i = 0; i < elements; ++i) {
-        for (size_t plane = 0; plane < filter.stream_count; ++plane) {
-          ASSERT_EQ(streams.memory[plane][i], chunk[i * filter.block_bytes + plane]);
-        }
-      }
-      for (size_t i = elements * filter.block_bytes; i < length; ++i) {
-        ASSERT_EQ(streams.memory.back()[i - elements * (filter.stream_count - 1)], chunk[i]);
-      }
     }
   }
 }
@@ -140,31 +112,7 @@ TEST(Filter, StripsOfWholeBlocksMergeToTheChunk) {
   }
 }
 
-template <size_t kPlanes>
-void compare_with_reference() {
-  const Filter& filter = *find_filter("byte_planes_" + std::to_string(kPlanes));
-  for (size_t length : lengths()) {
-    const auto chunk = random_bytes(length, 99 + length);
-    Streams fast(filter, length);
-    Streams reference(filter, length);
-    split_byte_planes<kPlanes>(chunk, fast.mutable_spans);
-    split_byte_planes_reference<kPlanes>(chunk, reference.mutable_spans);
-    ASSERT_EQ(fast.memory, reference.memory) << kPlanes << " planes, " << length << " bytes";
-    std::vector<std::byte> merged(length);
-    std::vector<std::byte> merged_reference(length);
-    merge_byte_planes<kPlanes>(fast.const_spans, merged);
-    merge_byte_planes_reference<kPlanes>(fast.const_spans, merged_reference);
-    ASSERT_EQ(merged, merged_reference) << kPlanes << " planes, " << length << " bytes";
-  }
-}
-
-TEST(BytePlanes, FastLoopsAgreeWithTheReference) {
-  compare_with_reference<2>();
-  compare_with_reference<4>();
-  compare_with_reference<8>();
-}
-
-TEST(BytePlanes, AnyAlignment) {
+TEST(Filter, AnyAlignment) {
   const auto memory = random_bytes(4096, 3);
   for (const Filter& filter : all_filters()) {
     for (size_t shift = 0; shift < 17; ++shift) {
