@@ -4,6 +4,7 @@
 
 #include "format/filter/byte_planes.h"
 #include "format/filter/filter.h"
+#include "format/filter/ggml_layouts.h"
 
 namespace qload {
 namespace {
@@ -38,6 +39,30 @@ constexpr Filter kFilters[] = {
     byte_planes<2, 1>(FilterId::kFloatPlanes2, "float_planes_2"),
     byte_planes<4, 1>(FilterId::kFloatPlanes4, "float_planes_4"),
     byte_planes<8, 1>(FilterId::kFloatPlanes8, "float_planes_8"),
+    block_fields<kQ4_0Layout>(FilterId::kQ4_0Fields, "q4_0_fields"),
+    block_fields<kQ4_1Layout>(FilterId::kQ4_1Fields, "q4_1_fields"),
+    block_fields<kQ5_0Layout>(FilterId::kQ5_0Fields, "q5_0_fields"),
+    block_fields<kQ5_1Layout>(FilterId::kQ5_1Fields, "q5_1_fields"),
+    block_fields<kQ8_0Layout>(FilterId::kQ8_0Fields, "q8_0_fields"),
+    block_fields<kQ8_1Layout>(FilterId::kQ8_1Fields, "q8_1_fields"),
+    block_fields<kQ2_KLayout>(FilterId::kQ2_KFields, "q2_k_fields"),
+    block_fields<kQ3_KLayout>(FilterId::kQ3_KFields, "q3_k_fields"),
+    block_fields<kQ4_KLayout>(FilterId::kQ4_KFields, "q4_k_fields"),
+    block_fields<kQ5_KLayout>(FilterId::kQ5_KFields, "q5_k_fields"),
+    block_fields<kQ6_KLayout>(FilterId::kQ6_KFields, "q6_k_fields"),
+    block_fields<kQ8_KLayout>(FilterId::kQ8_KFields, "q8_k_fields"),
+    block_fields<kIQ2_XXSLayout>(FilterId::kIQ2_XXSFields, "iq2_xxs_fields"),
+    block_fields<kIQ2_XSLayout>(FilterId::kIQ2_XSFields, "iq2_xs_fields"),
+    block_fields<kIQ3_XXSLayout>(FilterId::kIQ3_XXSFields, "iq3_xxs_fields"),
+    block_fields<kIQ1_SLayout>(FilterId::kIQ1_SFields, "iq1_s_fields"),
+    block_fields<kIQ3_SLayout>(FilterId::kIQ3_SFields, "iq3_s_fields"),
+    block_fields<kIQ2_SLayout>(FilterId::kIQ2_SFields, "iq2_s_fields"),
+    block_fields<kIQ4_XSLayout>(FilterId::kIQ4_XSFields, "iq4_xs_fields"),
+    block_fields<kIQ1_MLayout>(FilterId::kIQ1_MFields, "iq1_m_fields"),
+    block_fields<kTQ1_0Layout>(FilterId::kTQ1_0Fields, "tq1_0_fields"),
+    block_fields<kTQ2_0Layout>(FilterId::kTQ2_0Fields, "tq2_0_fields"),
+    block_fields<kMXFP4Layout>(FilterId::kMXFP4Fields, "mxfp4_fields"),
+    block_fields<kNVFP4Layout>(FilterId::kNVFP4Fields, "nvfp4_fields"),
 };
 
 }  // namespace

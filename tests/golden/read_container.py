@@ -4,8 +4,11 @@
 Checks its structure (all but XXH3, which Python's standard library lacks), lists its tensors, and
 with DIRECTORY gives its source files back there. Knows the codecs store and constant. It shares no
 code with the library: where the two disagree, the document or one of them is wrong.
+
+read_container.py --chunks DIRECTORY FILE... decodes files of tests/golden/chunks into DIRECTORY.
 """
 import pathlib
+import re
 import struct
 import sys
 
@@ -17,7 +20,56 @@ DTYPES = {1: ("F32", 1, 4), 2: ("F16", 1, 2), 3: ("BF16", 1, 2), 4: ("F64", 1, 8
 SECTIONS = {1: ("names", 1), 2: ("files", 96), 3: ("tensors", 120), 4: ("shapes", 8),
             5: ("chunks", 56), 6: ("streams", 16), 7: ("extents", 32), 8: ("groups", 32),
             9: ("order", 4)}
-FILTER_STREAMS = {0: 1, 1: 2, 2: 4, 3: 8}
+# Block bytes, and the bytes of a block that each stream gets, as docs/format.md writes them.
+FILTER_TABLE = {
+    0: (1, "0"),
+    1: (2, "0; 1"),
+    2: (4, "0; 1; 2; 3"),
+    3: (8, "0; 1; 2; 3; 4; 5; 6; 7"),
+    4: (2, "0; 1"),
+    5: (4, "0; 1; 2; 3"),
+    6: (8, "0; 1; 2; 3; 4; 5; 6; 7"),
+    16: (18, "0; 1; 2-17"),
+    17: (20, "0, 2; 1; 3; 4-19"),
+    18: (22, "0; 1; 2-5; 6-21"),
+    19: (24, "0, 2; 1; 3; 4-7; 8-23"),
+    20: (34, "0; 1; 2-33"),
+    21: (36, "0, 2; 1; 3; 4-35"),
+    22: (84, "0-15; 16-79; 80, 82; 81; 83"),
+    23: (110, "0-31; 32-95; 96-103; 104-107; 108; 109"),
+    24: (144, "0, 2; 1; 3; 4-7; 8-11; 12-15; 16-143"),
+    25: (176, "0, 2; 1; 3; 4-7; 8-11; 12-15; 16-47; 48-175"),
+    26: (210, "0-127; 128-191; 192-207; 208; 209"),
+    27: (292, "0-2; 3; 4-259; 260-291"),
+    28: (66, "0; 1; 2-5 (8 of step 8); 6-8 (8 of step 8); 9 (8 of step 8)"),
+    29: (74, "0; 1; 2 (32 of step 2); 3 (32 of step 2); 66-73"),
+    30: (98, "0; 1; 2-65; 66-68 (8 of step 4); 69 (8 of step 4)"),
+    31: (50, "0; 1; 2-33; 34 (8 of step 2); 35 (8 of step 2)"),
+    32: (110, "0; 1; 2-65; 66-73; 74-105; 106-109"),
+    33: (82, "0; 1; 2-33; 34-65; 66-73; 74-81"),
+    34: (136, "0; 1; 2-3; 4-7; 8-135"),
+    35: (56, "0-31; 32-47; 48 (4 of step 2); 49 (4 of step 2)"),
+    36: (54, "0-47; 48-51; 52; 53"),
+    37: (66, "0-63; 64; 65"),
+    38: (17, "0; 1-16"),
+    39: (36, "0-3; 4-35"),
+}
+ROTATED_FILTERS = (4, 5, 6)
+RUN = re.compile(r"(\d+)(?:-(\d+))?(?: \((\d+) of step (\d+)\))?")
+
+
+def offsets_of(stream):
+    """The offsets in "0, 2", "4-7" or "6-8 (8 of step 8)"."""
+    offsets = []
+    for first, last, count, step in RUN.findall(stream):
+        for run in range(int(count or 1)):
+            start = run * int(step or 0)
+            offsets += range(start + int(first), start + int(last or first) + 1)
+    return offsets
+
+
+FILTERS = {number: (size, [offsets_of(stream) for stream in streams.split(";")])
+           for number, (size, streams) in FILTER_TABLE.items()}
 
 
 def check(condition, message):
@@ -43,6 +95,39 @@ def check_digest(record, what):
     supported(algorithm <= 1, what + " digest algorithm")
     check(reserved == 0, what + " digest reserved")
     zero(record[8 + 16 * algorithm:], what + " digest's unused bytes")
+
+
+def rotate_right(element):
+    """A little-endian element whose bits each move down by one, the lowest to the top."""
+    value = int.from_bytes(element, "little")
+    return (value >> 1 | (value & 1) << (8 * len(element) - 1)).to_bytes(len(element), "little")
+
+
+def decode_chunk(number, size, parts, stored):
+    block, offsets = FILTERS[number]
+    out, at = bytearray(size), 0
+    end = size // block * block
+    for (codec, _, stored_size, decoded), places in zip(parts, offsets):
+        supported(codec <= 1, "codec %d" % codec)
+        stream = stored[at:at + stored_size]
+        at += stored_size
+        if codec == 1:
+            stream = stream * decoded
+        for i, place in enumerate(places):
+            out[place:end:block] = stream[i:end // block * len(places):len(places)]
+    out[end:] = stream[len(stream) - (size - end):]
+    if number in ROTATED_FILTERS:
+        for i in range(0, end, block):
+            out[i:i + block] = rotate_right(out[i:i + block])
+    return bytes(out)
+
+
+def decode_golden_chunk(data):
+    """A file of tests/golden/chunks: filter, stream count, size; codec and sizes of each stream."""
+    number, count, size = struct.unpack_from("<BBI", data)
+    parts = [struct.unpack_from("<BII", data, 6 + 9 * i) for i in range(count)]
+    return decode_chunk(number, size, [(codec, b"", stored, decoded)
+                                       for codec, stored, decoded in parts], data[6 + 9 * count:])
 
 
 class Container:
@@ -175,8 +260,9 @@ class Container:
         for chunk in self.chunks:
             check(chunk["reserved"] == chunk["reserved2"] == 0, "chunk reserved")
             check(1 <= chunk["stored"] <= chunk["decoded"] <= 1 << 24, "chunk sizes")
-            supported(chunk["filter"] in FILTER_STREAMS, "filter %d" % chunk["filter"])
-            count = FILTER_STREAMS[chunk["filter"]]
+            supported(chunk["filter"] in FILTERS, "filter %d" % chunk["filter"])
+            block, offsets = FILTERS[chunk["filter"]]
+            count = len(offsets)
             check(chunk["streams"] == count and chunk["stream"] == at, "streams")
             parts = chunk["parts"] = self.streams[at:at + count]
             at += count
@@ -184,8 +270,8 @@ class Container:
             check(sum(stored for _, _, stored, _ in parts) == chunk["stored"], "stored sizes")
             for p, (codec, reserved, stored, decoded) in enumerate(parts):
                 zero(reserved, "stream's reserved field")
-                tail = chunk["decoded"] % count if p == count - 1 else 0
-                check(decoded == chunk["decoded"] // count + tail, "stream size")
+                tail = chunk["decoded"] % block if p == count - 1 else 0
+                check(decoded == chunk["decoded"] // block * len(offsets[p]) + tail, "stream size")
                 check(stored == decoded if codec == 0 else 1 <= stored < decoded, "stream")
                 check(codec != 1 or stored == 1, "constant stream")
         check(at == len(self.streams), "streams section")
@@ -235,19 +321,9 @@ class Container:
         check(at == len(self.tensors), "tensors without a group")
 
     def decode(self, chunk):
-        at, planes = chunk["offset"], []
-        for codec, _, stored, decoded in chunk["parts"]:
-            supported(codec <= 1, "codec %d" % codec)
-            part = self.data[at:at + stored]
-            planes.append(part * decoded if codec == 1 else part)
-            at += stored
-        count = len(planes)
-        elements = chunk["decoded"] // count
-        out = bytearray(chunk["decoded"])
-        for p, plane in enumerate(planes):
-            out[p:elements * count:count] = plane[:elements]
-        out[elements * count:] = planes[-1][elements:]
-        return bytes(out)
+        at = chunk["offset"]
+        return decode_chunk(chunk["filter"], chunk["decoded"], chunk["parts"],
+                            self.data[at:at + chunk["stored"]])
 
     def bytes_of(self, owner):
         run = self.chunks[owner["first"]:owner["first"] + owner["count"]]
@@ -265,6 +341,11 @@ class Container:
 
 
 def main():
+    if sys.argv[1] == "--chunks":
+        for name in sys.argv[3:]:
+            decoded = decode_golden_chunk(pathlib.Path(name).read_bytes())
+            (pathlib.Path(sys.argv[2]) / pathlib.Path(name).name).write_bytes(decoded)
+        return
     container = Container(pathlib.Path(sys.argv[1]).read_bytes())
     for tensor in container.tensors:
         place = "no layer"
