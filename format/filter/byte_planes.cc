@@ -94,29 +94,6 @@ Block<kPlanes> deinterleave(const Block<kPlanes>& in) {
   }
 }
 
-template <size_t... kIndex>
-auto load_block(const std::byte* from, std::index_sequence<kIndex...>) {
-  return Block<sizeof...(kIndex)>{load(from + kIndex * kVectorBytes)...};
-}
-
-template <size_t... kIndex>
-void store_block(std::byte* to, const Block<sizeof...(kIndex)>& block,
-                 std::index_sequence<kIndex...>) {
-  (store(to + kIndex * kVectorBytes, block[kIndex]), ...);
-}
-
-template <size_t... kIndex>
-auto load_planes(const std::array<const std::byte*, sizeof...(kIndex)>& from, size_t offset,
-                 std::index_sequence<kIndex...>) {
-  return Block<sizeof...(kIndex)>{load(from[kIndex] + offset)...};
-}
-
-template <size_t... kIndex>
-void store_planes(const std::array<std::byte*, sizeof...(kIndex)>& to, size_t offset,
-                  const Block<sizeof...(kIndex)>& block, std::index_sequence<kIndex...>) {
-  (store(to[kIndex] + offset, block[kIndex]), ...);
-}
-
 template <size_t kBytes>
 struct ElementOf;
 template <>
@@ -141,14 +118,36 @@ static_assert(std::endian::native == std::endian::little);
 /// Rotates every element of kBytes bytes left by kRotation bits, in [0, 8 * kBytes).
 template <size_t kBytes, int kRotation>
 Vector rotate(Vector vector) {
-  if constexpr (kRotation == 0) return vector;
-  const auto lanes = std::bit_cast<typename ElementOf<kBytes>::Lanes>(vector);
-  return std::bit_cast<Vector>((lanes << kRotation) | (lanes >> (8 * int{kBytes} - kRotation)));
+  if constexpr (kRotation == 0) {
+    return vector;
+  } else {
+    const auto lanes = std::bit_cast<typename ElementOf<kBytes>::Lanes>(vector);
+    return std::bit_cast<Vector>((lanes << kRotation) | (lanes >> (8 * int{kBytes} - kRotation)));
+  }
 }
 
-template <size_t kBytes, int kRotation, size_t... kIndex>
-auto rotate_block(const Block<sizeof...(kIndex)>& block, std::index_sequence<kIndex...>) {
-  return Block<sizeof...(kIndex)>{rotate<kBytes, kRotation>(block[kIndex])...};
+template <int kRotation, size_t... kIndex>
+auto load_block(const std::byte* from, std::index_sequence<kIndex...>) {
+  constexpr size_t kPlanes = sizeof...(kIndex);
+  return Block<kPlanes>{rotate<kPlanes, kRotation>(load(from + kIndex * kVectorBytes))...};
+}
+
+template <int kRotation, size_t... kIndex>
+void store_block(std::byte* to, const Block<sizeof...(kIndex)>& block,
+                 std::index_sequence<kIndex...>) {
+  (store(to + kIndex * kVectorBytes, rotate<sizeof...(kIndex), kRotation>(block[kIndex])), ...);
+}
+
+template <size_t... kIndex>
+auto load_planes(const std::array<const std::byte*, sizeof...(kIndex)>& from, size_t offset,
+                 std::index_sequence<kIndex...>) {
+  return Block<sizeof...(kIndex)>{load(from[kIndex] + offset)...};
+}
+
+template <size_t... kIndex>
+void store_planes(const std::array<std::byte*, sizeof...(kIndex)>& to, size_t offset,
+                  const Block<sizeof...(kIndex)>& block, std::index_sequence<kIndex...>) {
+  (store(to[kIndex] + offset, block[kIndex]), ...);
 }
 
 /// Elements [first, count) and the bytes left over, one element at a time.
@@ -190,25 +189,26 @@ void merge_rest(std::span<const std::span<const std::byte>> streams, std::span<s
 
 }  // namespace
 
+// Flattened: GCC 12 leaves calls to what both rotations use, and 8 planes split at three quarters
+// of the speed.
 template <size_t kPlanes, int kRotation>
-void split_byte_planes(std::span<const std::byte> chunk,
-                       std::span<const std::span<std::byte>> streams) {
+[[gnu::flatten]] void split_byte_planes(std::span<const std::byte> chunk,
+                                        std::span<const std::span<std::byte>> streams) {
   std::array<std::byte*, kPlanes> to;
   for (size_t plane = 0; plane < kPlanes; ++plane) to[plane] = streams[plane].data();
   constexpr auto kAll = std::make_index_sequence<kPlanes>();
   const size_t count = chunk.size() / kPlanes;
   size_t i = 0;
   for (; i + kVectorBytes <= count; i += kVectorBytes) {
-    const auto block = load_block(chunk.data() + i * kPlanes, kAll);
-    const auto rotated = rotate_block<kPlanes, kRotation>(block, kAll);
-    store_planes(to, i, deinterleave<kPlanes>(rotated), kAll);
+    const auto block = load_block<kRotation>(chunk.data() + i * kPlanes, kAll);
+    store_planes(to, i, deinterleave<kPlanes>(block), kAll);
   }
   split_rest<kPlanes, kRotation>(chunk, streams, i);
 }
 
 template <size_t kPlanes, int kRotation>
-void merge_byte_planes(std::span<const std::span<const std::byte>> streams,
-                       std::span<std::byte> chunk) {
+[[gnu::flatten]] void merge_byte_planes(std::span<const std::span<const std::byte>> streams,
+                                        std::span<std::byte> chunk) {
   constexpr int kBackwards = (8 * int{kPlanes} - kRotation) % (8 * int{kPlanes});
   std::array<const std::byte*, kPlanes> from;
   for (size_t plane = 0; plane < kPlanes; ++plane) from[plane] = streams[plane].data();
@@ -216,9 +216,8 @@ void merge_byte_planes(std::span<const std::span<const std::byte>> streams,
   const size_t count = chunk.size() / kPlanes;
   size_t i = 0;
   for (; i + kVectorBytes <= count; i += kVectorBytes) {
-    const auto block = interleave<kPlanes>(load_planes(from, i, kAll));
-    const auto elements = rotate_block<kPlanes, kBackwards>(block, kAll);
-    store_block(chunk.data() + i * kPlanes, elements, kAll);
+    const auto block = load_planes(from, i, kAll);
+    store_block<kBackwards>(chunk.data() + i * kPlanes, interleave<kPlanes>(block), kAll);
   }
   merge_rest<kPlanes, kRotation>(streams, chunk, i);
 }
