@@ -2,9 +2,10 @@
 // blocks have the same fields. docs/format.md, "Block fields", is their specification.
 //
 // An F16 scale gives its low byte, which hardly compresses, and its high byte, which does, to
-// different streams; the low bytes of a block's two scales share one. Measured on trained weights
-// quantized as ggml does: Q8_0 7.58 bits a byte as it is, 7.48 with the scale apart, 7.43 with its
-// bytes apart; Q4_K 7.77 as it is, 7.56 with the packed scales in one stream, 7.52 in three.
+// different streams; the low bytes of a block's two scales share one. Order-0 entropy
+// of trained weights: Q8_0 7.58 bits a byte as it is, 7.48 with the scale apart, 7.43 with its
+// bytes apart; Q4_K (by a quantizer written after ggml's) 7.77 as it is, 7.56 with the packed
+// scales in one stream, 7.52 in three.
 #pragma once
 
 #include <array>
