@@ -21,8 +21,8 @@ constexpr uint64_t kSlotAlignment = 4096;
 
 // A tensor may share its chunks with others (a duplicate). A load plans each chunk once for every
 // tensor that has it, so an index may make the plan larger than itself. The plan is held to this
-// multiple of the index, or to about a hundredth of the memory that the tensors fill: chunks of
-// this many bytes, which is the size from which a packer shares at all.
+// multiple of the index plus some hundredths of the memory that the tensors fill: a part for each
+// kSharedBytesMin of them, which is the size from which this project's packer shares a tensor.
 constexpr uint64_t kSharingMax = 16;
 constexpr uint64_t kSharedBytesMin = 4096;
 
