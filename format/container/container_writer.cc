@@ -89,6 +89,7 @@ struct ContainerWriter::State {
       : options(writer_options),
         out(std::move(file), align_up(kSuperblockBytes, writer_options.alignment)) {}
 
+  TensorRecord& add_tensor(const TensorEntry& tensor);
   Status place(const EncodedChunk& chunk);
   Status close_extent();
   void record(const EncodedChunk& chunk);
@@ -113,6 +114,31 @@ struct ContainerWriter::State {
   std::vector<GroupRecord> groups;
   std::vector<uint32_t> name_order;
 };
+
+/// A record without chunks yet, in the open group.
+TensorRecord& ContainerWriter::State::add_tensor(const TensorEntry& tensor) {
+  QLOAD_ASSERT(tensor.file < files.size());
+  QLOAD_ASSERT(tensor.bytes <= files[tensor.file].kept_bytes);
+  GroupRecord& group = groups.back();
+  TensorRecord record = {};
+  record.name_offset = names.size() + tensor_names.size();
+  record.name_bytes = static_cast<uint32_t>(tensor.name.size());
+  record.dtype = static_cast<uint16_t>(tensor.dtype);
+  // A rank past 16 bits is refused by finish() like any other past kRankMax.
+  record.rank = static_cast<uint16_t>(std::min<size_t>(tensor.shape.size(), UINT16_MAX));
+  record.first_dimension = shapes.size();
+  record.bytes = tensor.bytes;
+  record.file_offset = tensor.file_offset;
+  record.file = tensor.file;
+  record.stack = group.stack;
+  record.layer = group.layer;
+  shapes.insert(shapes.end(), tensor.shape.begin(), tensor.shape.end());
+  tensor_names += tensor.name;
+  files[tensor.file].kept_bytes -= tensor.bytes;
+  ++group.tensor_count;
+  group.bytes += tensor.bytes;
+  return tensors.emplace_back(record);
+}
 
 Status ContainerWriter::State::close_extent() {
   if (!extent_open) return Ok{};
@@ -217,32 +243,25 @@ void ContainerWriter::begin_group(uint32_t stack, uint32_t layer) {
   state.groups.push_back({stack, layer, state.tensors.size(), 0, 0});
 }
 
-void ContainerWriter::begin_tensor(TensorEntry tensor) {
+void ContainerWriter::begin_tensor(const TensorEntry& tensor) {
   State& state = *state_;
   QLOAD_ASSERT(state.phase == Phase::kGroup);
-  QLOAD_ASSERT(tensor.file < state.files.size());
-  QLOAD_ASSERT(tensor.bytes <= state.files[tensor.file].kept_bytes);
   state.phase = Phase::kTensor;
   state.run = {.first_chunk = state.chunks.size()};
-  GroupRecord& group = state.groups.back();
-  TensorRecord record = {};
-  record.name_offset = state.names.size() + state.tensor_names.size();
-  record.name_bytes = static_cast<uint32_t>(tensor.name.size());
-  record.dtype = static_cast<uint16_t>(tensor.dtype);
-  // A rank past 16 bits is refused by finish() like any other past kRankMax.
-  record.rank = static_cast<uint16_t>(std::min<size_t>(tensor.shape.size(), UINT16_MAX));
-  record.first_dimension = state.shapes.size();
-  record.bytes = tensor.bytes;
-  record.file_offset = tensor.file_offset;
-  record.file = tensor.file;
-  record.stack = group.stack;
-  record.layer = group.layer;
-  state.tensors.push_back(record);
-  state.shapes.insert(state.shapes.end(), tensor.shape.begin(), tensor.shape.end());
-  state.tensor_names += tensor.name;
-  state.files[tensor.file].kept_bytes -= tensor.bytes;
-  ++group.tensor_count;
-  group.bytes += tensor.bytes;
+  state.add_tensor(tensor);
+}
+
+void ContainerWriter::add_duplicate(const TensorEntry& tensor, uint64_t original) {
+  State& state = *state_;
+  QLOAD_ASSERT(state.phase == Phase::kGroup);
+  QLOAD_ASSERT(original < state.tensors.size());
+  TensorRecord& record = state.add_tensor(tensor);
+  const TensorRecord& shared = state.tensors[original];
+  QLOAD_ASSERT(shared.bytes == record.bytes);
+  record.stored_bytes = shared.stored_bytes;
+  record.first_chunk = shared.first_chunk;
+  record.chunk_count = shared.chunk_count;
+  record.digest = shared.digest;
 }
 
 void ContainerWriter::begin_kept(uint32_t file) {

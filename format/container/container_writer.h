@@ -50,10 +50,10 @@ struct ContainerWriterOptions {
 };
 
 /// Calls come in this order: add_file for all files; then for each group begin_group, and in it
-/// for each tensor begin_tensor, append_chunk..., end_tensor; then for each file in order
-/// begin_kept, append_chunk..., end_kept; then finish. A call out of order asserts. Nothing
-/// appears under the final name before finish() succeeds; destroying the writer earlier leaves
-/// nothing. One thread at a time.
+/// for each tensor begin_tensor, append_chunk..., end_tensor, or add_duplicate; then for each file
+/// in order begin_kept, append_chunk..., end_kept; then finish. A call out of order asserts.
+/// Nothing appears under the final name before finish() succeeds; destroying the writer earlier
+/// leaves nothing. One thread at a time.
 ///
 /// A raw chunk of 64 KiB or more that does not continue the raw chunk before it goes to a file
 /// offset that equals its decoded offset modulo the alignment, so that it can be read straight
@@ -69,7 +69,11 @@ class ContainerWriter {
   void add_file(FileEntry file);
   /// Tensors of one layer of one stack, or (kNoLayer, kNoLayer).
   void begin_group(uint32_t stack, uint32_t layer);
-  void begin_tensor(TensorEntry tensor);
+  void begin_tensor(const TensorEntry& tensor);
+  /// A whole tensor with the same bytes as tensor number `original`, counted in the order of these
+  /// calls: it shares the original's chunks and has its digest. REQUIRES: original is ended, and
+  /// has as many bytes.
+  void add_duplicate(const TensorEntry& tensor, uint64_t original);
   void begin_kept(uint32_t file);
   Status append_chunk(const EncodedChunk& chunk);
   /// `digest` is of the decoded bytes, all chunks in order.

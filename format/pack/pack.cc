@@ -13,6 +13,7 @@
 #include "format/base/limits.h"
 #include "format/base/try.h"
 #include "format/container/container_writer.h"
+#include "format/pack/find_duplicates.h"
 #include "format/pack/ordered_pipeline.h"
 #include "format/pack/pack_plan.h"
 #include "format/pack/progress_meter.h"
@@ -219,8 +220,8 @@ Status PackJob::consume(const Slot& slot, uint64_t item) {
   return Ok{};
 }
 
-/// Begins every run below `run` that has not begun, ending the ones before: runs without chunks,
-/// empty tensors, are written this way.
+/// Begins every run below `run` that has not begun, ending the ones before: runs without chunks
+/// of their own, empty tensors and duplicates, are written this way.
 void PackJob::pass_runs_until(size_t run) {
   while (next_run_ < run) {
     if (run_is_open_) end_run();
@@ -229,13 +230,17 @@ void PackJob::pass_runs_until(size_t run) {
 }
 
 void PackJob::begin_run(const PackRun& run) {
-  run_is_open_ = true;
+  run_is_open_ = !run.shared_run;
   digest_.reset();
   if (run.kind == ContentKind::kKept) return writer_.begin_kept(run.number);
   if (run.opens_group) writer_.begin_group(run.stack, run.layer);
   const SourceTensor& tensor = source_.tensors()[run.number];
-  writer_.begin_tensor(
-      {tensor.name, tensor.dtype, tensor.shape, tensor.bytes, tensor.file, tensor.offset});
+  TensorEntry entry{tensor.name,  tensor.dtype, tensor.shape,
+                    tensor.bytes, tensor.file,  tensor.offset};
+  if (!run.shared_run) return writer_.begin_tensor(entry);
+  // Runs of tensors come first, so that a run's number is its tensor's in the container.
+  writer_.add_duplicate(entry, *run.shared_run);
+  progress_.add(tensor.bytes);
 }
 
 void PackJob::end_run() {
@@ -255,7 +260,9 @@ Result<PackReport> pack_model(const ModelSource& source, const std::filesystem::
   QLOAD_TRY(uint32_t threads, choose_thread_count(options.threads));
   SourceWatch watch(source);
   QLOAD_CHECK(watch.check_apart_from(output));
-  QLOAD_TRY(PackPlan plan, PackPlan::create(source, options.chunk_bytes));
+  ProgressMeter progress(on_progress, source.bytes());
+  QLOAD_TRY(std::vector<uint32_t> same_as, find_duplicates(source, threads, progress, stop));
+  QLOAD_TRY(PackPlan plan, PackPlan::create(source, options.chunk_bytes, same_as));
   threads = static_cast<uint32_t>(
       std::clamp<uint64_t>(threads, 1, std::max<uint64_t>(plan.item_count(), 1)));
 
@@ -267,7 +274,6 @@ Result<PackReport> pack_model(const ModelSource& source, const std::filesystem::
   for (const SourceFile& file : source.files()) {
     writer.add_file({file.path, static_cast<uint16_t>(file.format), file.bytes, file.header_bytes});
   }
-  ProgressMeter progress(on_progress, source.bytes());
   {
     // Its buffers are gone before the index is written: the peak does not grow with the index.
     PackJob job(source, plan, options, threads, writer, progress);
@@ -281,6 +287,8 @@ Result<PackReport> pack_model(const ModelSource& source, const std::filesystem::
   report.source_bytes = source.bytes();
   report.container_bytes = container_bytes;
   report.tensor_count = source.tensors().size();
+  report.duplicate_count = plan.duplicate_count();
+  report.duplicate_bytes = plan.duplicate_bytes();
   report.chunk_count = plan.item_count();
   report.threads = threads;
   report.seconds = progress.seconds();

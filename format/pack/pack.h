@@ -29,6 +29,8 @@ struct PackOptions {
 
 struct PackProgress {
   uint64_t bytes_done;  ///< Source bytes whose chunks are written.
+  /// Of all source files; in pack_model, and of tensors that are compared because they may be
+  /// equal, which bytes_done counts then too.
   uint64_t bytes_total;
 };
 
@@ -36,12 +38,15 @@ struct PackReport {
   uint64_t source_bytes = 0;
   uint64_t container_bytes = 0;
   uint64_t tensor_count = 0;
+  uint64_t duplicate_count = 0;  ///< Tensors that have the chunks of an equal one.
+  uint64_t duplicate_bytes = 0;  ///< Of those tensors, decoded.
   uint64_t chunk_count = 0;
   uint32_t threads = 0;
   double seconds = 0;
 };
 
-/// Packs `source` into a new container at `output`. Memory is bounded by a few chunks for each
+/// Packs `source` into a new container at `output`. Tensors that are equal (find_duplicates.h) are
+/// stored once, by the first of them in load order. Memory is bounded by a few chunks for each
 /// thread whatever the model's size; the bytes are the same for any number of threads. Fails
 /// without leaving a file behind: kCancelled when `stop` is requested, kCorrupt when a source
 /// file changes meanwhile or a chunk does not survive its own decoding, kNoSpace, kIo.

@@ -3,15 +3,19 @@
 #include <algorithm>
 #include <string_view>
 
+#include "format/base/assert.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
 #include "format/pack/layer_order.h"
 
 namespace qload {
 
-Result<PackPlan> PackPlan::create(const ModelSource& source, uint64_t chunk_bytes) {
+Result<PackPlan> PackPlan::create(const ModelSource& source, uint64_t chunk_bytes,
+                                  std::span<const uint32_t> same_as) {
   PackPlan plan;
   std::span<const SourceTensor> tensors = source.tensors();
+  QLOAD_ASSERT(same_as.size() == tensors.size());
+  std::vector<std::optional<uint32_t>> owners(tensors.size());  // Runs, by their same_as.
   std::vector<std::string_view> names;
   names.reserve(tensors.size());
   for (const SourceTensor& tensor : tensors) names.push_back(tensor.name);
@@ -25,7 +29,15 @@ Result<PackPlan> PackPlan::create(const ModelSource& source, uint64_t chunk_byte
       run.stack = group.stack;
       run.layer = group.layer;
       if (source.files()[tensor.file].format == SourceFormat::kRaw) run.kind = ContentKind::kRaw;
-      run.cut = cut_tensor(tensor.dtype, tensor.shape, tensor.bytes, chunk_bytes);
+      std::optional<uint32_t>& owner = owners[same_as[number]];
+      if (owner) {
+        run.shared_run = owner;
+        ++plan.duplicate_count_;
+        plan.duplicate_bytes_ += tensor.bytes;
+      } else {
+        owner = static_cast<uint32_t>(plan.runs_.size());
+        run.cut = cut_tensor(tensor.dtype, tensor.shape, tensor.bytes, chunk_bytes);
+      }
       plan.add_run(run);
     }
   }

@@ -15,6 +15,8 @@ class ProgressMeter {
   ProgressMeter(const std::function<void(const PackProgress&)>& on_progress, uint64_t bytes_total)
       : on_progress_(on_progress), progress_{0, bytes_total} {}
 
+  /// More bytes to come than were known at first.
+  void expect(uint64_t bytes) { progress_.bytes_total += bytes; }
   void add(uint64_t bytes) {
     progress_.bytes_done += bytes;
     auto now = Clock::now();

@@ -17,7 +17,8 @@ struct RestoreOptions {
   bool overwrite = false;  ///< unpack: replace existing files.
 };
 struct RestoreReport {
-  uint64_t decoded_bytes = 0;  ///< Tensors and kept bytes.
+  /// Tensors and kept bytes. unpack: all that is written; verify: what shares chunks counts once.
+  uint64_t decoded_bytes = 0;
   uint64_t chunk_count = 0;
   uint64_t file_count = 0;
   double seconds = 0;

@@ -20,9 +20,11 @@ constexpr std::chrono::milliseconds kProgressInterval{50};
 constexpr uint64_t kSlotAlignment = 4096;
 
 // A tensor may share its chunks with others (a duplicate). A load plans each chunk once for every
-// tensor that has it; an index that multiplies its chunks more than this describes no real model
-// and would have the plan allocate far more than the index.
+// tensor that has it, so an index may make the plan larger than itself. The plan is held to this
+// multiple of the index plus some hundredths of the memory that the tensors fill: a part for each
+// kSharedBytesMin of them, which is the size from which this project's packer shares a tensor.
 constexpr uint64_t kSharingMax = 16;
+constexpr uint64_t kSharedBytesMin = 4096;
 
 using Clock = std::chrono::steady_clock;
 
@@ -75,13 +77,18 @@ Result<ReadChoice> choose_reads(const LoaderState& state, const ModelState& mode
   return choice;
 }
 
-/// Bounds what planning allocates by the size of the index.
+/// Bounds what planning allocates by the size of the index and of the destinations. No sum
+/// overflows: those of the index are proven.
 Status check_sharing(const ModelState& model, std::span<const LoadTarget> targets) {
   const Index& index = model.container.index;
   uint64_t parts = 0;
-  for (const LoadTarget& target : targets) parts += index.tensors()[target.tensor].chunk_count;
+  uint64_t bytes = 0;
+  for (const LoadTarget& target : targets) {
+    parts += index.tensors()[target.tensor].chunk_count;
+    bytes += index.tensors()[target.tensor].bytes;
+  }
   const uint64_t parts_max =
-      std::min<uint64_t>(index.chunks().size() * kSharingMax, uint64_t{1} << 31);
+      std::min(index.chunks().size() * kSharingMax + bytes / kSharedBytesMin, uint64_t{1} << 31);
   if (parts <= parts_max) return Ok{};
   return Error(ErrorCode::kUnsupported,
                text(quote(model.container.file.name()), ": tensors share chunks ", parts,

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/cli/run_tool.h"
+#include "tests/support/model_fixtures.h"
 
 namespace qload::test {
 namespace {
@@ -93,6 +94,39 @@ TEST(CliCommands, InspectShowsTensorsTotalsAndFiles) {
   EXPECT_EQ(tensor["shape"], nlohmann::json({256, 704}));
   EXPECT_EQ(tensor["bytes"], 256 * 704);
   EXPECT_EQ(tensor["chunks"].size(), tensor["chunk_count"]);
+}
+
+TEST(CliCommands, SharingIsReportedAndCountedOnce) {
+  TempDirectory directory;
+  const std::string source = (directory / "m.safetensors").string();
+  const std::string container = (directory / "m.qpk").string();
+  const auto noise = random_bytes(100'000, 1);
+  write_file(source, SafetensorsBuilder()
+                         .add("head", "U8", {100'000}, noise)
+                         .add("model.layers.0.w", "U8", {100'000}, noise)
+                         .add("model.layers.1.w", "U8", {1, 100'000}, noise)
+                         .add("model.layers.1.own", "I8", {4}, random_bytes(4, 2))
+                         .build());
+  const auto packed = parse_output(expect_success({"pack", source, "-o", container, "--json"}));
+  EXPECT_EQ(packed["duplicate_count"], 2);
+  EXPECT_EQ(packed["duplicate_bytes"], 200'000);
+  const ToolResult text = expect_success({"pack", source, "-o", container, "--force"});
+  EXPECT_NE(text.out.find("4 tensors (2 duplicates of 200 kB)"), std::string::npos) << text.out;
+
+  const auto json = parse_output(expect_success({"inspect", container, "--json"}));
+  const auto& tensors = json["tensors"];
+  ASSERT_EQ(tensors.size(), 4u);
+  for (const auto& tensor : tensors) {
+    const bool shares = tensor["name"] == "head" || tensor["name"] == "model.layers.1.w";
+    EXPECT_EQ(tensor["shares_with"], shares ? nlohmann::json("model.layers.0.w") : nlohmann::json())
+        << tensor["name"];
+  }
+  EXPECT_EQ(json["totals"]["bytes"], 300'004);
+  EXPECT_EQ(json["totals"]["stored_bytes"], 100'004);
+  EXPECT_EQ(json["dtypes"]["U8"]["stored_bytes"], 100'000);
+  const ToolResult table = expect_success({"inspect", container, "--tensors", "layers.1.w"});
+  EXPECT_NE(table.out.find("= model.layers.0.w "), std::string::npos) << table.out;
+  expect_success({"load", container, "--check", source});
 }
 
 TEST(CliCommands, InspectWritesTheOriginalHeader) {

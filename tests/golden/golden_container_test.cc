@@ -81,6 +81,25 @@ TEST(GoldenContainer, ReaderWrittenFromTheDocumentAgrees) {
   EXPECT_EQ(read_file(out / kSamplePath), sample_source());
   EXPECT_EQ(read_file(out / kSampleCompanionPath), to_bytes(kSampleCompanion));
 
+  const auto shared = random_bytes(10'000, 1);
+  SampleWriter writer(directory / "shared.qpk", {});
+  writer.add_file({"one", 0, 2 * 10'000 + 1, 1});
+  writer.add_file({"two", 0, 10'000, 0});
+  writer.begin_group(0, 0);
+  writer.tensor({"a", DType::kU8, {10'000}, 0, 0, 10'001}, shared, 3000);
+  writer.begin_group(0, 1);
+  writer.duplicate({"b", DType::kU8, {100, 100}, 0, 0, 1}, 10'000, 0);
+  writer.duplicate({"c", DType::kI8, {10'000}, 0, 1, 0}, 10'000, 1);
+  writer.kept(0, to_bytes("k"));
+  writer.kept(1, {});
+  writer.finish();
+  printed = run_python((directory / "shared.qpk").string() + " " + out.string(), directory / "log");
+  ASSERT_TRUE(printed.has_value()) << as_text(read_file(directory / "log"));
+  EXPECT_TRUE(read_file(out / "two") == shared);
+  auto one = to_bytes("k");
+  for (int i = 0; i < 2; ++i) one.insert(one.end(), shared.begin(), shared.end());
+  EXPECT_TRUE(read_file(out / "one") == one);
+
   write_sample(directory / "a.qpk", {.alignment = 65536});
   EXPECT_TRUE(run_python((directory / "a.qpk").string(), directory / "log").has_value());
   auto bytes = read_file(directory / "a.qpk");

@@ -288,7 +288,7 @@ class Container:
         check(chunk_at == len(self.chunks), "chunks without an extent")
 
     def check_runs(self):
-        runs = set()
+        runs = {}
         for owner in self.tensors + self.files:
             first, count = owner["first"], owner["count"]
             check(first + count <= len(self.chunks) and (count or not first), "chunk run")
@@ -300,7 +300,8 @@ class Container:
             check(at == owner.get("kept", owner["bytes"]), "run's size")
             check(stored == owner.get("stored", stored), "stored bytes")
             if count:
-                runs.add((first, first + count))
+                shared = runs.setdefault((first, first + count), owner["digest"])
+                check(shared == owner["digest"], "digests of a shared run")
         end = 0
         for first, last in sorted(runs):
             check(first == end, "runs")

@@ -63,7 +63,7 @@ void SampleWriter::append(std::span<const std::byte> bytes, size_t chunk_bytes,
 void SampleWriter::tensor(TensorEntry entry, std::span<const std::byte> bytes, size_t chunk_bytes,
                           FilterId filter, CodecId codec) {
   entry.bytes = bytes.size();
-  writer_.begin_tensor(std::move(entry));
+  writer_.begin_tensor(entry);
   append(bytes, chunk_bytes, {.filter = filter, .codec = codec});
   writer_.end_tensor(digest_of(bytes));
 }

@@ -24,6 +24,11 @@ class SampleWriter {
   /// Chunks of `chunk_bytes`, filtered, their streams stored or constant (or zstd).
   void tensor(TensorEntry entry, std::span<const std::byte> bytes, size_t chunk_bytes = 1u << 20,
               FilterId filter = FilterId::kNone, CodecId codec = CodecId::kStore);
+  /// A tensor with the bytes, and on the chunks, of tensor number `original` of `bytes` bytes.
+  void duplicate(TensorEntry entry, uint64_t bytes, uint64_t original) {
+    entry.bytes = bytes;
+    writer_.add_duplicate(entry, original);
+  }
   void kept(uint32_t file, std::span<const std::byte> bytes, size_t chunk_bytes = 1u << 20);
   uint64_t finish();
 

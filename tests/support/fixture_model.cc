@@ -26,7 +26,11 @@ void write_container(const std::filesystem::path& path, const FixtureModel& mode
     entry.dtype = tensor.dtype;
     entry.shape = tensor.shape.empty() ? std::vector<uint64_t>{tensor.data.size()} : tensor.shape;
     entry.file_offset = file_offset;
-    writer.tensor(entry, tensor.data, tensor.chunk_bytes, tensor.filter, tensor.codec);
+    if (tensor.duplicate_of) {
+      writer.duplicate(entry, tensor.data.size(), *tensor.duplicate_of);
+    } else {
+      writer.tensor(entry, tensor.data, tensor.chunk_bytes, tensor.filter, tensor.codec);
+    }
     file_offset += tensor.data.size();
   }
   writer.kept(0, model.header);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct FixtureTensor {
   uint64_t chunk_bytes = 256u << 10;
   CodecId codec = CodecId::kZstd;
   FilterId filter = FilterId::kNone;
+  std::optional<uint32_t> duplicate_of = {};  ///< An earlier tensor whose chunks hold `data`.
 };
 
 struct FixtureModel {

@@ -31,6 +31,8 @@ PackedModel pack_loader_fixture(const TempDirectory& directory, uint64_t chunk_b
   }
   add("model.norm.weight", "F32", {400, 1024}, gaussian_f32(400 * 1024, 1.0, 40));
   add("lm_head.raw", "U8", {3u << 20}, random_bytes(3u << 20, 41));
+  add("lm_head.tied", "I8", {2000, 1024}, gaussian_int8(2000 * 1024, 9.0, 1));
+  add("lm_head.raw_twin", "U8", {3u << 20}, random_bytes(3u << 20, 41));
   add("lm_head.zeros", "F16", {1 << 20}, std::vector<std::byte>(2u << 20));
   write_file(directory / "fixture.safetensors", builder.build());
 

@@ -21,8 +21,8 @@ struct PackedModel {
 };
 
 /// Packs tensors of every kind a loader meets: coded INT8 of several chunks, incompressible bytes
-/// of several chunks (read in place), BF16 and F32 planes, zeros, many tiny tensors, an empty
-/// one. About 14 MB decoded. Fails the test when packing does.
+/// of several chunks (read in place), BF16 and F32 planes, zeros, many tiny tensors, empty ones,
+/// one coded and one raw duplicate. About 19 MB decoded. Fails the test when packing does.
 PackedModel pack_loader_fixture(const TempDirectory& directory, uint64_t chunk_bytes = 256u << 10);
 
 /// Checks every byte of every view against the model; all tensors must be there when `whole`.

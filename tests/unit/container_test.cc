@@ -149,6 +149,45 @@ TEST(Container, SmallTensorsShareAnExtent) {
   EXPECT_EQ(container.index.chunks()[2].offset, 4096u + 100 + 65535);
 }
 
+// Group 1 has no chunk of its own, and one of its tensors is a duplicate of a duplicate.
+TEST(Container, DuplicatesShareChunks) {
+  TempDirectory directory;
+  const auto large = random_bytes(200'000, 1);
+  const auto small = random_bytes(10, 2);
+  SampleWriter writer(directory / "a.qpk", {});
+  writer.add_file({"file", 0, 3 * 200'000 + 2 * 10, 0});
+  writer.begin_group(0, 0);
+  writer.tensor({"a", DType::kU8, {200'000}, 0, 0, 0}, large, 64u << 10);
+  writer.tensor({"empty", DType::kU8, {0}, 0, 0, 0}, {});
+  writer.tensor({"b", DType::kU8, {10}, 0, 0, 200'000}, small);
+  writer.begin_group(0, 1);
+  writer.duplicate({"c", DType::kU8, {200'000}, 0, 0, 200'010}, 200'000, 0);
+  writer.duplicate({"d", DType::kI8, {2, 100'000}, 0, 0, 400'010}, 200'000, 3);
+  writer.begin_group(kNoLayer, kNoLayer);
+  writer.duplicate({"e", DType::kU8, {10}, 0, 0, 600'010}, 10, 2);
+  writer.duplicate({"none", DType::kU8, {0}, 0, 0, 0}, 0, 1);
+  writer.kept(0, {});
+  writer.finish();
+  Container container = open_container(directory / "a.qpk");
+  const Index& index = container.index;
+  EXPECT_EQ(index.chunks().size(), 5u);
+  EXPECT_EQ(index.extents().size(), 1u);
+  ASSERT_EQ(index.groups().size(), 3u);
+  EXPECT_EQ(index.groups()[1].bytes, 400'000u);
+  EXPECT_EQ(container.superblock.decoded_bytes, 600'020u);
+  for (const char* name : {"a", "c", "d"}) {
+    EXPECT_EQ(index.tensors()[*index.find(name)].stored_bytes, 200'000u);
+    EXPECT_TRUE(decode_tensor(container, name) == large) << name;
+  }
+  EXPECT_EQ(decode_tensor(container, "e"), small);
+  std::vector<std::byte> file;
+  for (const auto& part : {large, small, large, large, small}) {
+    file.insert(file.end(), part.begin(), part.end());
+  }
+  EXPECT_TRUE(restore_source(container, 0).value() == file);
+  expect_zero_padding(directory / "a.qpk", index);
+}
+
 class ContainerAlignment : public testing::TestWithParam<uint64_t> {};
 
 TEST_P(ContainerAlignment, LargeRawChunksAgreeWithTheirPlace) {
@@ -346,9 +385,11 @@ TEST(ContainerWriterDeathTest, AssertsItsCallOrder) {
   writer->begin_group(kNoLayer, kNoLayer);
   EXPECT_DEATH(writer->add_file({}), "phase");
   EXPECT_DEATH(writer->begin_tensor({"t", DType::kU8, {5}, 5, 0, 0}), "kept_bytes");
+  EXPECT_DEATH(writer->add_duplicate({}, 0), "original");
   writer->begin_tensor({"t", DType::kU8, {4}, 4, 0, 0});
   EXPECT_DEATH(writer->begin_group(0, 0), "phase");
   EXPECT_DEATH(writer->end_tensor({}), "decoded_bytes");
+  EXPECT_DEATH(writer->add_duplicate({}, 0), "phase");
 }
 
 }  // namespace

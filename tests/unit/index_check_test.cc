@@ -198,6 +198,20 @@ const Broken kBroken[] = {
        i.tensors[2].chunk_count = 2;
      },
      kCorrupt, "another of another digest"},
+    {"run_shared_other_bytes",
+     [](EditableIndex& i) {
+       i.tensors[4].first_chunk = 0;
+       i.tensors[4].chunk_count = 2;
+       i.tensors[4].digest = i.tensors[0].digest;
+     },
+     kCorrupt, "its chunks decode to 16 bytes, expected 3"},
+    {"run_shared_other_stored_bytes",
+     [](EditableIndex& i) {
+       i.tensors[2].first_chunk = 0;
+       i.tensors[2].chunk_count = 2;
+       i.tensors[2].digest = i.tensors[0].digest;
+     },
+     kCorrupt, "stored bytes, its chunks have 16"},
     {"chunk_orphan_last",
      [](EditableIndex& i) {
        i.files[1].chunk_count = 0;

@@ -31,6 +31,12 @@ FixtureTensor coded_tensor(std::string name, size_t bytes, uint64_t chunk_bytes 
   return tensor;
 }
 
+/// Turns the last tensor into a duplicate of another.
+void make_duplicate(std::vector<FixtureTensor>& tensors, uint64_t original) {
+  tensors.back().data = tensors[original].data;
+  tensors.back().duplicate_of = static_cast<uint32_t>(original);
+}
+
 FixtureModel model_of(std::vector<FixtureTensor> tensors) {
   FixtureModel model;
   model.tensors = std::move(tensors);
@@ -203,6 +209,29 @@ TEST(ReadPlan, OneTensorIntoTwoPlaces) {
   }
 }
 
+TEST(ReadPlan, DuplicatesAreReadOnceAndFilledEach) {
+  std::vector<FixtureTensor> tensors = {coded_tensor("a", 100000), raw_tensor("b", 300000)};
+  tensors.push_back(coded_tensor("a2", 0));
+  make_duplicate(tensors, 0);
+  tensors.push_back(raw_tensor("b2", 0));
+  make_duplicate(tensors, 1);
+  PlanFixture fixture(model_of(std::move(tensors)));
+  const uint64_t stored =
+      fixture.index().tensors()[0].stored_bytes + fixture.index().tensors()[1].stored_bytes;
+  Arena arena(2 << 20);
+  PlanOptions options;
+  std::byte* data = arena.data();
+  ReadPlan plan = run_plan(
+      fixture, options, arena,
+      {{0, data}, {1, data + (512 << 10)}, {2, data + (256 << 10)}, {3, data + (1 << 20)}});
+  EXPECT_EQ(plan.stored_bytes, stored);
+  EXPECT_EQ(count_in_place(plan), 0u) << "one read cannot land in two places";
+  Arena second(2 << 20);
+  plan = run_plan(fixture, options, second, {{3, second.data()}, {2, second.data() + (1 << 20)}});
+  EXPECT_EQ(plan.stored_bytes, stored);
+  EXPECT_EQ(count_in_place(plan), 1u) << "wanted once, it goes in place";
+}
+
 /// Places tensors in the arena at odd addresses, congruent ones, or back to back.
 std::vector<PlanTensor> place_randomly(const PlanFixture& fixture, const PlanOptions& options,
                                        Arena& arena, size_t arena_bytes,
@@ -243,6 +272,7 @@ TEST_P(ReadPlanRandom, EveryByteOnceAndRight) {
     const std::string name = "t" + std::to_string(i);
     tensors.push_back(generator() % 2 == 0 ? raw_tensor(name, bytes, chunk_bytes)
                                            : coded_tensor(name, bytes, chunk_bytes));
+    if (i > 0 && generator() % 4 == 0) make_duplicate(tensors, generator() % i);
   }
   PlanFixture fixture(model_of(std::move(tensors)));
   constexpr size_t kArenaBytes = 8u << 20;

@@ -43,14 +43,18 @@ std::string layer_text(uint32_t stack, uint32_t layer) {
 std::string render_tensors(const InspectArguments& arguments, const Index& index) {
   TextTable table(
       {"tensor", "dtype", "shape", ">layer", ">size", ">stored", ">ratio", "form", "digest"});
-  for (const TensorRecord& tensor : index.tensors()) {
+  const auto owners = find_chunk_owners(index);
+  for (uint32_t i = 0; i < owners.size(); ++i) {
+    const TensorRecord& tensor = index.tensors()[i];
     if (!matches(arguments, index.name(tensor))) continue;
+    const std::string form = owners[i] == i
+                                 ? form_summary(count_forms(index, index.chunks_of(tensor)))
+                                 : text("= ", printable(index.name(index.tensors()[owners[i]])));
     // Eight digits tell tensors of one model apart; --json has them all.
     table.add_row({printable(index.name(tensor)), std::string(dtype_name(tensor)),
                    format_shape(index.shape(tensor)), layer_text(tensor.stack, tensor.layer),
                    std::to_string(tensor.bytes), std::to_string(tensor.stored_bytes),
-                   format_ratio(tensor.bytes, tensor.stored_bytes),
-                   form_summary(count_forms(index, index.chunks_of(tensor))),
+                   format_ratio(tensor.bytes, tensor.stored_bytes), form,
                    format_digest(to_digest(tensor.digest)).substr(0, 8)});
   }
   return table.render();
@@ -140,9 +144,12 @@ JsonReport inspect_json(const InspectArguments& arguments, const Container& cont
   for (const GroupRecord& group : index.groups()) groups.push_back(group_json(group));
   json.set_list("groups", std::move(groups));
   std::vector<JsonReport> tensors;
-  for (const TensorRecord& tensor : index.tensors()) {
+  const auto owners = find_chunk_owners(index);
+  for (uint32_t i = 0; i < owners.size(); ++i) {
+    const TensorRecord& tensor = index.tensors()[i];
     if (!matches(arguments, index.name(tensor))) continue;
-    JsonReport entry = tensor_json(index, tensor);
+    JsonReport entry =
+        tensor_json(index, tensor, owners[i] == i ? nullptr : &index.tensors()[owners[i]]);
     if (arguments.chunks) {
       std::vector<JsonReport> chunks;
       for (const ChunkRecord& chunk : index.chunks_of(tensor)) {

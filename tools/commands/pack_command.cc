@@ -89,6 +89,8 @@ int print_report(const PackArguments& arguments, const fs::path& output, const P
                           : static_cast<double>(report.source_bytes) /
                                 static_cast<double>(report.container_bytes));
     json.set("tensor_count", report.tensor_count);
+    json.set("duplicate_count", report.duplicate_count);
+    json.set("duplicate_bytes", report.duplicate_bytes);
     json.set("chunk_count", report.chunk_count);
     json.set("threads", report.threads);
     json.set("seconds", report.seconds);
@@ -96,12 +98,16 @@ int print_report(const PackArguments& arguments, const fs::path& output, const P
     json.set("digest", format_digest(digest));
     return print_result(json.render());
   }
+  const std::string duplicates = report.duplicate_count == 0
+                                     ? ""
+                                     : text(" (", report.duplicate_count, " duplicates of ",
+                                            format_size(report.duplicate_bytes), ")");
   return print_result(text(printable(output.string()), ": ", format_size(report.source_bytes),
                            " to ", format_size(report.container_bytes), ", ratio ",
                            format_ratio(report.source_bytes, report.container_bytes), ", ",
-                           report.tensor_count, " tensors, ", report.chunk_count, " chunks, ",
-                           format_seconds(report.seconds), ", ", format_rate(rate), ", ",
-                           report.threads, " threads\ndigest ", format_digest(digest), "\n"));
+                           report.tensor_count, " tensors", duplicates, ", ", report.chunk_count,
+                           " chunks, ", format_seconds(report.seconds), ", ", format_rate(rate),
+                           ", ", report.threads, " threads\ndigest ", format_digest(digest), "\n"));
 }
 
 int run_pack(const PackArguments& arguments, const Session& session) {

@@ -1,5 +1,7 @@
 #include "tools/report/container_facts.h"
 
+#include <unordered_map>
+
 #include "format/base/format_text.h"
 #include "format/input/model_source.h"
 #include "tools/report/size_text.h"
@@ -59,23 +61,38 @@ std::string form_summary(const FormCounts& forms) {
   return forms.size() == 1 ? most->first : text(most->first, " +", forms.size() - 1);
 }
 
-void TensorTotals::add(const TensorRecord& tensor) {
+std::vector<uint32_t> find_chunk_owners(const Index& index) {
+  std::vector<uint32_t> owners(index.tensors().size());
+  std::unordered_map<uint64_t, uint32_t> by_first_chunk;  // Runs are identical or disjoint.
+  for (uint32_t i = 0; i < owners.size(); ++i) {
+    const TensorRecord& tensor = index.tensors()[i];
+    owners[i] = tensor.chunk_count == 0
+                    ? i
+                    : by_first_chunk.try_emplace(tensor.first_chunk, i).first->second;
+  }
+  return owners;
+}
+
+void TensorTotals::add(const TensorRecord& tensor, bool owns_chunks) {
   tensor_count += 1;
   bytes += tensor.bytes;
-  stored_bytes += tensor.stored_bytes;
+  if (owns_chunks) stored_bytes += tensor.stored_bytes;
 }
 
 std::map<std::string, TensorTotals> totals_by_dtype(const Index& index) {
   std::map<std::string, TensorTotals> totals;
-  for (const TensorRecord& tensor : index.tensors()) {
-    totals[std::string(dtype_name(tensor))].add(tensor);
+  const auto owners = find_chunk_owners(index);
+  for (uint32_t i = 0; i < owners.size(); ++i) {
+    const TensorRecord& tensor = index.tensors()[i];
+    totals[std::string(dtype_name(tensor))].add(tensor, owners[i] == i);
   }
   return totals;
 }
 
 TensorTotals totals_of_all(const Index& index) {
   TensorTotals totals;
-  for (const TensorRecord& tensor : index.tensors()) totals.add(tensor);
+  const auto owners = find_chunk_owners(index);
+  for (uint32_t i = 0; i < owners.size(); ++i) totals.add(index.tensors()[i], owners[i] == i);
   return totals;
 }
 
@@ -89,7 +106,8 @@ double bits_per_byte(uint64_t decoded_bytes, uint64_t stored_bytes) {
   return 8 * static_cast<double>(stored_bytes) / static_cast<double>(decoded_bytes);
 }
 
-JsonReport tensor_json(const Index& index, const TensorRecord& tensor) {
+JsonReport tensor_json(const Index& index, const TensorRecord& tensor,
+                       const TensorRecord* shares_with) {
   JsonReport json;
   json.set("name", index.name(tensor));
   json.set("dtype", dtype_name(tensor));
@@ -98,6 +116,11 @@ JsonReport tensor_json(const Index& index, const TensorRecord& tensor) {
   json.set("bytes", tensor.bytes);
   json.set("stored_bytes", tensor.stored_bytes);
   json.set("chunk_count", tensor.chunk_count);
+  if (shares_with != nullptr) {
+    json.set("shares_with", index.name(*shares_with));
+  } else {
+    json.set_null("shares_with");
+  }
   JsonReport forms;
   for (const auto& [form, count] : count_forms(index, index.chunks_of(tensor))) {
     forms.set(form, count);

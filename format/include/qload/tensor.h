@@ -96,7 +96,7 @@ struct TensorInfo {
   std::string_view name;
   std::span<const uint64_t> shape;  ///< Row-major, outermost dimension first.
   uint64_t bytes = 0;               ///< Size once decoded.
-  uint64_t stored_bytes = 0;        ///< Size of its chunks in the container.
+  uint64_t stored_bytes = 0;        ///< Size of its chunks, which equal tensors may share.
   uint32_t layer = kNoLayer;        ///< Number N of `model.layers.N.`; kNoLayer for embeddings etc.
   uint32_t stack = kNoLayer;        ///< Which stack of layers (encoder, decoder ...), from 0.
   DType dtype = DType::kU8;

@@ -116,7 +116,7 @@ typedef struct qload_tensor {
   void* data;            /* NULL when it only describes a tensor. */
   const uint64_t* shape; /* rank dimensions, outermost first; NULL when rank is 0. */
   uint64_t bytes;        /* Decoded. */
-  uint64_t stored_bytes; /* In the container. */
+  uint64_t stored_bytes; /* In the container; tensors of equal bytes may share them. */
   uint32_t rank;
   uint32_t dtype; /* QLOAD_DTYPE_ */
   uint32_t layer; /* QLOAD_NO_LAYER: none. */

@@ -91,12 +91,12 @@ enum class LoadStage : uint8_t {
 struct LoadStatistics {
   double seconds = 0;                ///< From the call to its return, allocation included.
   uint64_t bytes_decoded = 0;        ///< Put into destinations.
-  uint64_t bytes_stored = 0;         ///< Of the chunks that were needed.
+  uint64_t bytes_stored = 0;         ///< Of the chunks that were needed, a shared one once.
   uint64_t bytes_read = 0;           ///< From storage, alignment included.
   uint64_t bytes_read_in_place = 0;  ///< Read straight into destinations, without a copy.
   uint64_t read_count = 0;
-  uint64_t short_read_count = 0;  ///< Reads that had to be resumed.
-  uint64_t chunk_count = 0;
+  uint64_t short_read_count = 0;     ///< Reads that had to be resumed.
+  uint64_t chunk_count = 0;          ///< Put into destinations, a shared one each time.
   double read_wait_seconds = 0;      ///< I/O thread: waiting for a read to finish.
   double slot_wait_seconds = 0;      ///< I/O thread: waiting for a free staging slot.
   double decode_busy_seconds = 0;    ///< Decode threads: checksums and decoding.
