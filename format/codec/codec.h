@@ -12,11 +12,12 @@
 
 namespace qload {
 
-/// Stored in containers; values are frozen. 3 to 63 are for this project's later codecs.
+/// Stored in containers; values are frozen. 3 and 5 to 63 are for this project's later codecs.
 enum class CodecId : uint8_t {
   kStore = 0,     ///< The bytes as they are.
   kConstant = 1,  ///< One byte, repeated.
   kZstd = 2,      ///< One zstd frame (RFC 8878) with its content size.
+  kFse = 4,       ///< tANS entropy codes of single bytes (docs/format_fse.md).
 };
 inline constexpr size_t kCodecIdCount = 64;
 

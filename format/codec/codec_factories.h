@@ -16,4 +16,7 @@ std::unique_ptr<Encoder> make_constant_encoder(const CodecParameters& parameters
 std::unique_ptr<Decoder> make_zstd_decoder();
 std::unique_ptr<Encoder> make_zstd_encoder(const CodecParameters& parameters);
 
+std::unique_ptr<Decoder> make_fse_decoder();
+std::unique_ptr<Encoder> make_fse_encoder(const CodecParameters& parameters);
+
 }  // namespace qload

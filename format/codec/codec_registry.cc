@@ -11,6 +11,7 @@ constexpr Codec kCodecs[] = {
     {CodecId::kStore, "store", make_store_decoder, make_store_encoder},
     {CodecId::kConstant, "constant", make_constant_decoder, make_constant_encoder},
     {CodecId::kZstd, "zstd", make_zstd_decoder, make_zstd_encoder},
+    {CodecId::kFse, "fse", make_fse_decoder, make_fse_encoder},
 };
 
 static_assert(std::ranges::all_of(kCodecs, [](const Codec& codec) {
