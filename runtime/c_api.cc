@@ -185,6 +185,8 @@ const char* qload_error_name(int32_t code) {
   return qload::error_code_name(static_cast<ErrorCode>(code)).data();  // A literal: it has a NUL.
 }
 
+const char* qload_decode_kernel(void) { return qload::decode_kernel(); }
+
 const char* qload_dtype_name(uint32_t dtype) {
   if (dtype > UINT16_MAX) return nullptr;
   const qload::DTypeInfo* info = qload::find_dtype(static_cast<qload::DType>(dtype));

@@ -5,6 +5,7 @@
 #include <exception>
 #include <new>
 
+#include "format/chunk/chunk.h"
 #include "qload/version.h"
 #include "tools/commands/inspect_command.h"
 #include "tools/commands/load_command.h"
@@ -61,6 +62,10 @@ int run_tool(int argument_count, char** arguments) {
                                  : Verbosity::kNormal);
   if (!parsed.error.empty()) log_error(parsed.error);
   if (!parsed.run) return parsed.exit_code;
+  if (const Status kernel = check_decode_kernel(); !kernel.ok()) {
+    log_error(kernel.error().message());
+    return kExitUsage;
+  }
   session.progress = progress_mode(global);
   return parsed.run();
 }

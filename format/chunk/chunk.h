@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "format/codec/codec.h"
@@ -13,6 +15,8 @@
 #include "qload/result.h"
 
 namespace qload {
+
+struct LaneKernel;
 
 /// How one stream of a chunk is stored.
 struct StreamForm {
@@ -39,20 +43,31 @@ struct ChunkForm {
 /// agree with each other and with the filter (else kCorrupt).
 Status check_chunk_form(const ChunkForm& form);
 
+/// What to try for one stream.
+struct StreamRecipe {
+  CodecId codec = CodecId::kStore;
+  CodecParameters parameters = {};
+};
+
 /// What to try when encoding a chunk.
 struct ChunkRecipe {
   FilterId filter = FilterId::kNone;
   CodecId codec = CodecId::kZstd;  ///< For every stream; one that does not gain is stored.
   CodecParameters parameters = {};
+  /// Where a stream has a recipe of its own. Entries past the filter's streams are ignored.
+  std::array<std::optional<StreamRecipe>, kStreamCountMax> streams = {};
   /// A stream is coded only when coded bytes <= decoded bytes * (1 - gain_min): what it saves in
   /// reading must pay for its decoding. In [0, 1).
   double gain_min = 0.0;
+  /// The same for the whole chunk: one that saves less is stored raw, to be read in place.
+  double chunk_gain_min = 0.0;
 };
 
 /// Working memory for encoding. One per thread.
 class EncodeContext {
  public:
-  EncodeContext();
+  /// `kernel` is lane_huffman's, for tests and benchmarks; null: the chosen one.
+  explicit EncodeContext(const LaneKernel* kernel = nullptr);
   ~EncodeContext();
   EncodeContext(EncodeContext&&) noexcept;
   EncodeContext& operator=(EncodeContext&&) noexcept;
@@ -63,11 +78,12 @@ class EncodeContext {
   std::unique_ptr<State> state_;
 };
 
-/// Working memory for decoding: codec contexts and plane scratch, made on first use and at most
-/// the largest chunk decoded so far plus codec state. One per thread.
+/// Working memory for decoding: codec contexts, made on first use, and strips of streams; whole
+/// streams only for codecs that do not decode in strips. One per thread.
 class DecodeContext {
  public:
-  DecodeContext();
+  /// `kernel` is lane_huffman's, for tests and benchmarks; null: the chosen one.
+  explicit DecodeContext(const LaneKernel* kernel = nullptr);
   ~DecodeContext();
   DecodeContext(DecodeContext&&) noexcept;
   DecodeContext& operator=(DecodeContext&&) noexcept;
@@ -90,5 +106,12 @@ ChunkForm encode_chunk(EncodeContext& context, std::span<const std::byte> decode
 /// decoded.size() == form.decoded_bytes.
 Status decode_chunk(DecodeContext& context, const ChunkForm& form,
                     std::span<const std::byte> stored, std::span<std::byte> decoded);
+
+/// The instruction set that lane_huffman decodes with in this process: "scalar", "sse", "avx2",
+/// "avx512" or "neon". The fastest that the processor has, or what the environment variable
+/// QLOAD_KERNEL names; chosen once. Static storage.
+std::string_view decode_kernel_name();
+/// kInvalidArgument when QLOAD_KERNEL names a kernel that this processor cannot run.
+Status check_decode_kernel();
 
 }  // namespace qload

@@ -1,67 +1,171 @@
-// Chunk decoding: every stream by its codec, then the filter backwards, each byte written once
-// more only where it must be.
+// Chunk decoding: strip by strip, so that what codecs decode is merged while it is in the L1 cache
+// and the destination is written once.
+#include <algorithm>
 #include <array>
 #include <memory>
 
 #include "format/base/assert.h"
 #include "format/base/format_text.h"
+#include "format/base/try.h"
 #include "format/chunk/chunk.h"
 #include "format/chunk/scratch.h"
+#include "format/codec/codec_factories.h"
 
 namespace qload {
 
-/// One decoder for each codec met so far, and room for the coded planes of one chunk.
+/// A decoder for each codec and stream met so far, and room for strips and planes of one chunk.
 struct DecodeContext::State {
-  Decoder& decoder(const Codec& codec) {
-    auto& made = decoders[static_cast<size_t>(codec.id)];
-    if (made == nullptr) made = codec.make_decoder();
+  /// Only a codec that decodes in strips has several streams open at once.
+  Decoder& decoder(const Codec& codec, uint32_t stream) {
+    auto& made = decoders[static_cast<size_t>(codec.id)][codec.in_strips ? stream : 0];
+    if (made == nullptr) {
+      made = codec.id == CodecId::kLaneHuffman && kernel != nullptr
+                 ? make_lane_huffman_decoder(*kernel)
+                 : codec.make_decoder();
+    }
     return *made;
   }
 
-  std::array<std::unique_ptr<Decoder>, kCodecIdCount> decoders;
+  const LaneKernel* kernel = nullptr;
+  std::array<std::array<std::unique_ptr<Decoder>, kStreamCountMax>, kCodecIdCount> decoders;
   Scratch scratch;
 };
 
-DecodeContext::DecodeContext() : state_(std::make_unique<State>()) {}
+DecodeContext::DecodeContext(const LaneKernel* kernel) : state_(std::make_unique<State>()) {
+  state_->kernel = kernel;
+}
 DecodeContext::~DecodeContext() = default;
 DecodeContext::DecodeContext(DecodeContext&&) noexcept = default;
 DecodeContext& DecodeContext::operator=(DecodeContext&&) noexcept = default;
 
 namespace {
 
-Status decode_stream(DecodeContext::State& state, const StreamForm& form,
-                     std::span<const std::byte> stored, std::span<std::byte> decoded) {
+/// What a strip's widest stream has: it stays in the L1 cache beside the others.
+constexpr size_t kStripBytes = 16u << 10;
+
+const Codec& codec_of(const StreamForm& form) {
   const Codec* codec = find_codec(form.codec);
   QLOAD_ASSERT(codec != nullptr);
-  return state.decoder(*codec).decode(stored, decoded);
+  return *codec;
 }
 
-/// Coded streams are decoded into scratch; stored ones are merged from where they lie.
-Status decode_filtered(DecodeContext::State& state, const ChunkForm& form, const Filter& filter,
-                       std::span<const std::byte> stored, std::span<std::byte> decoded) {
-  size_t coded_bytes = 0;
-  for (uint32_t i = 0; i < form.stream_count; ++i) {
-    if (form.streams[i].codec != CodecId::kStore) coded_bytes += form.streams[i].decoded_bytes;
-  }
-  std::span<std::byte> scratch = state.scratch.take(coded_bytes);
-  std::array<std::span<const std::byte>, kStreamCountMax> streams;
-  for (uint32_t i = 0; i < form.stream_count; ++i) {
-    const StreamForm& stream = form.streams[i];
-    const auto stream_stored = stored.first(stream.stored_bytes);
-    stored = stored.subspan(stream.stored_bytes);
-    if (stream.codec == CodecId::kStore) {
-      streams[i] = stream_stored;
-      continue;
+/// One stream on its way into the filter: bytes that lie somewhere whole, or a decoder that makes
+/// the next strip.
+struct StreamSource {
+  std::span<const std::byte> whole;
+  Decoder* decoder = nullptr;
+  std::span<std::byte> strip;
+
+  Result<std::span<const std::byte>> take(size_t bytes) {
+    if (decoder == nullptr) {
+      const auto taken = whole.first(bytes);
+      whole = whole.subspan(bytes);
+      return taken;
     }
-    const auto plane = scratch.first(stream.decoded_bytes);
-    scratch = scratch.subspan(stream.decoded_bytes);
-    auto status = decode_stream(state, stream, stream_stored, plane);
-    if (!status.ok()) return status.error().at(text("stream ", i));
-    streams[i] = plane;
+    QLOAD_CHECK(decoder->next(strip.first(bytes)));
+    return std::span<const std::byte>(strip.first(bytes));
   }
-  filter.merge(std::span(streams).first(form.stream_count), decoded);
-  return Ok{};
-}
+};
+
+class FilteredChunk {
+ public:
+  FilteredChunk(DecodeContext::State& state, const ChunkForm& form, const Filter& filter)
+      : state_(state), form_(form), filter_(filter) {
+    const size_t widest = *std::ranges::max_element(filter.field_bytes);
+    strip_blocks_ = std::max(kStripBytes / widest / kStripStep, size_t{1}) * kStripStep;
+    strip_blocks_ = std::min<size_t>(strip_blocks_, form.decoded_bytes / filter.block_bytes);
+  }
+
+  Status open(std::span<const std::byte> stored) {
+    std::span<std::byte> scratch = state_.scratch.take(scratch_bytes());
+    for (uint32_t i = 0; i < form_.stream_count; ++i) {
+      const StreamForm& stream = form_.streams[i];
+      auto status = open_stream(i, stored.first(stream.stored_bytes), scratch);
+      if (!status.ok()) return status.error().at(text("stream ", i));
+      stored = stored.subspan(stream.stored_bytes);
+    }
+    return Ok{};
+  }
+
+  /// Merges block_count blocks, and with the last of them the bytes left over.
+  Status merge(size_t block_count, bool last, std::span<std::byte> decoded) {
+    std::array<std::span<const std::byte>, kStreamCountMax> parts;
+    for (uint32_t i = 0; i < form_.stream_count; ++i) {
+      auto part = sources_[i].take(strip_stream_bytes(i, block_count, last));
+      if (!part.ok()) return part.error().at(text("stream ", i));
+      parts[i] = *part;
+    }
+    filter_.merge(std::span(parts).first(form_.stream_count), decoded);
+    return Ok{};
+  }
+
+  Status decode(std::span<std::byte> decoded) {
+    size_t blocks_left = decoded.size() / filter_.block_bytes;
+    do {
+      const size_t blocks = std::min(strip_blocks_, blocks_left);
+      blocks_left -= blocks;
+      const bool last = blocks_left == 0;
+      const size_t bytes = last ? decoded.size() : blocks * filter_.block_bytes;
+      QLOAD_CHECK(merge(blocks, last, decoded.first(bytes)));
+      decoded = decoded.subspan(bytes);
+    } while (blocks_left > 0);
+    for (uint32_t i = 0; i < form_.stream_count; ++i) {
+      if (sources_[i].decoder == nullptr) continue;
+      auto status = sources_[i].decoder->finish();
+      if (!status.ok()) return status.error().at(text("stream ", i));
+    }
+    return Ok{};
+  }
+
+ private:
+  size_t left_over() const { return form_.decoded_bytes % filter_.block_bytes; }
+
+  size_t strip_stream_bytes(uint32_t stream, size_t block_count, bool last) const {
+    const bool has_rest = last && stream + 1 == form_.stream_count;
+    return block_count * filter_.field_bytes[stream] + (has_rest ? left_over() : 0);
+  }
+
+  /// What a stream needs of the scratch memory.
+  size_t room_of(uint32_t stream) const {
+    const StreamForm& form = form_.streams[stream];
+    if (form.codec == CodecId::kStore) return 0;
+    return codec_of(form).in_strips ? strip_stream_bytes(stream, strip_blocks_, true)
+                                    : form.decoded_bytes;
+  }
+
+  size_t scratch_bytes() const {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < form_.stream_count; ++i) bytes += room_of(i);
+    return bytes;
+  }
+
+  Status open_stream(uint32_t number, std::span<const std::byte> stored,
+                     std::span<std::byte>& scratch) {
+    const StreamForm& form = form_.streams[number];
+    StreamSource& source = sources_[number];
+    if (form.codec == CodecId::kStore) {
+      source.whole = stored;
+      return Ok{};
+    }
+    const Codec& codec = codec_of(form);
+    const auto room = scratch.first(room_of(number));
+    scratch = scratch.subspan(room.size());
+    Decoder& decoder = state_.decoder(codec, number);
+    if (codec.in_strips) {
+      source.decoder = &decoder;
+      source.strip = room;
+      return decoder.open(stored, form.decoded_bytes);
+    }
+    source.whole = room;
+    return decoder.decode(stored, room);
+  }
+
+  DecodeContext::State& state_;
+  const ChunkForm& form_;
+  const Filter& filter_;
+  size_t strip_blocks_;
+  std::array<StreamSource, kStreamCountMax> sources_;
+};
 
 }  // namespace
 
@@ -70,11 +174,13 @@ Status decode_chunk(DecodeContext& context, const ChunkForm& form,
   QLOAD_ASSERT(stored.size() == form.stored_bytes);
   QLOAD_ASSERT(decoded.size() == form.decoded_bytes);
   if (form.filter == FilterId::kNone) {
-    return decode_stream(context.state(), form.streams[0], stored, decoded);
+    return context.state().decoder(codec_of(form.streams[0]), 0).decode(stored, decoded);
   }
   const Filter* filter = find_filter(form.filter);
   QLOAD_ASSERT(filter != nullptr);
-  return decode_filtered(context.state(), form, *filter, stored, decoded);
+  FilteredChunk chunk(context.state(), form, *filter);
+  QLOAD_CHECK(chunk.open(stored));
+  return chunk.decode(decoded);
 }
 
 }  // namespace qload

@@ -7,6 +7,7 @@
 #include "format/base/assert.h"
 #include "format/chunk/chunk.h"
 #include "format/chunk/scratch.h"
+#include "format/codec/codec_factories.h"
 
 namespace qload {
 
@@ -21,7 +22,10 @@ struct EncodeContext::State {
     }
     // A recipe uses one or two settings; one that tries them all must not keep them all.
     if (encoders.size() == kEncoderCountMax) encoders.erase(encoders.begin());
-    encoders.push_back({codec.id, parameters, codec.make_encoder(parameters)});
+    auto made = codec.id == CodecId::kLaneHuffman && kernel != nullptr
+                    ? make_lane_huffman_encoder(*kernel)
+                    : codec.make_encoder(parameters);
+    encoders.push_back({codec.id, parameters, std::move(made)});
     return *encoders.back().encoder;
   }
 
@@ -32,11 +36,14 @@ struct EncodeContext::State {
   };
   static constexpr size_t kEncoderCountMax = 8;
 
+  const LaneKernel* kernel = nullptr;
   std::vector<Made> encoders;
   Scratch scratch;
 };
 
-EncodeContext::EncodeContext() : state_(std::make_unique<State>()) {}
+EncodeContext::EncodeContext(const LaneKernel* kernel) : state_(std::make_unique<State>()) {
+  state_->kernel = kernel;
+}
 EncodeContext::~EncodeContext() = default;
 EncodeContext::EncodeContext(EncodeContext&&) noexcept = default;
 EncodeContext& EncodeContext::operator=(EncodeContext&&) noexcept = default;
@@ -48,18 +55,20 @@ bool gains_enough(size_t coded_bytes, size_t decoded_bytes, double gain_min) {
          static_cast<double>(coded_bytes) <= static_cast<double>(decoded_bytes) * (1.0 - gain_min);
 }
 
-/// Writes `decoded` to the front of `stored`, which has room for it as it is.
-StreamForm encode_stream(EncodeContext::State& state, std::span<const std::byte> decoded,
-                         const ChunkRecipe& recipe, std::span<std::byte> stored) {
+/// Writes stream `number` to the front of `stored`, which has room for it as it is.
+StreamForm encode_stream(EncodeContext::State& state, uint32_t number,
+                         std::span<const std::byte> decoded, const ChunkRecipe& recipe,
+                         std::span<std::byte> stored) {
   StreamForm form;
   form.decoded_bytes = static_cast<uint32_t>(decoded.size());
-  const CodecId candidates[] = {CodecId::kConstant, recipe.codec};
-  for (CodecId id : candidates) {
+  const StreamRecipe own =
+      recipe.streams[number].value_or(StreamRecipe{recipe.codec, recipe.parameters});
+  for (CodecId id : {CodecId::kConstant, own.codec}) {
     if (id == CodecId::kStore || decoded.size() < 2) continue;  // Nothing is smaller than 1 byte.
     const Codec* codec = find_codec(id);
     QLOAD_ASSERT(codec != nullptr);
     const auto coded_bytes =
-        state.encoder(*codec, recipe.parameters).encode(decoded, stored.first(decoded.size() - 1));
+        state.encoder(*codec, own.parameters).encode(decoded, stored.first(decoded.size() - 1));
     if (coded_bytes && gains_enough(*coded_bytes, decoded.size(), recipe.gain_min)) {
       form.codec = id;
       form.stored_bytes = static_cast<uint32_t>(*coded_bytes);
@@ -116,11 +125,13 @@ ChunkForm encode_chunk(EncodeContext& context, std::span<const std::byte> decode
   form.decoded_bytes = static_cast<uint32_t>(decoded.size());
   form.stream_count = filter->stream_count;
   for (uint32_t i = 0; i < form.stream_count; ++i) {
-    form.streams[i] = encode_stream(context.state(), streams[i], recipe,
+    form.streams[i] = encode_stream(context.state(), i, streams[i], recipe,
                                     std::span(stored).subspan(form.stored_bytes));
     form.stored_bytes += form.streams[i].stored_bytes;
   }
-  if (form.stored_bytes == form.decoded_bytes) return store_raw(decoded, stored);
+  if (!gains_enough(form.stored_bytes, form.decoded_bytes, recipe.chunk_gain_min)) {
+    return store_raw(decoded, stored);
+  }
   stored.resize(form.stored_bytes);
   return form;
 }

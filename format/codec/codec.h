@@ -8,16 +8,18 @@
 #include <span>
 #include <string_view>
 
+#include "format/base/histogram.h"
 #include "qload/result.h"
 
 namespace qload {
 
-/// Stored in containers; values are frozen. 3 and 5 to 63 are for this project's later codecs.
+/// Stored in containers; values are frozen. 5 to 63 are for this project's later codecs.
 enum class CodecId : uint8_t {
-  kStore = 0,     ///< The bytes as they are.
-  kConstant = 1,  ///< One byte, repeated.
-  kZstd = 2,      ///< One zstd frame (RFC 8878) with its content size.
-  kFse = 4,       ///< tANS entropy codes of single bytes (docs/format_fse.md).
+  kStore = 0,        ///< The bytes as they are.
+  kConstant = 1,     ///< One byte, repeated.
+  kZstd = 2,         ///< One zstd frame (RFC 8878) with its content size.
+  kLaneHuffman = 3,  ///< Prefix codes of at most 8 bits in 64 lanes (docs/format_lane_huffman.md).
+  kFse = 4,          ///< tANS entropy codes of single bytes (docs/format_fse.md).
 };
 inline constexpr size_t kCodecIdCount = 64;
 
@@ -38,7 +40,16 @@ class Decoder {
   /// Fills exactly `decoded` from exactly `stored`. Anything else is kCorrupt. Never reads or
   /// writes outside the spans, whatever `stored` holds.
   virtual Status decode(std::span<const std::byte> stored, std::span<std::byte> decoded) = 0;
+
+  /// The same strip by strip, for codecs with `in_strips`: open, next until `decoded_bytes` bytes
+  /// are there, finish. Errors come at any of these; bytes that next() gave before are then void.
+  /// `stored` stays valid until finish(). Every next() but the last asks for a multiple of
+  /// kStripStep bytes. decode() and open() begin anew, whatever came before.
+  virtual Status open(std::span<const std::byte> stored, size_t decoded_bytes);
+  virtual Status next(std::span<std::byte> decoded);
+  virtual Status finish();
 };
+inline constexpr size_t kStripStep = 256;
 
 /// Encodes streams of one codec. One thread at a time.
 class Encoder {
@@ -57,6 +68,10 @@ struct Codec {
   std::string_view name;
   std::unique_ptr<Decoder> (*make_decoder)();
   std::unique_ptr<Encoder> (*make_encoder)(const CodecParameters& parameters);
+  bool in_strips = false;  ///< Its decoder has open, next and finish.
+  /// What it would make of `total` bytes of these counts as part of a large stream (without the
+  /// headers and tables of its own), within 1 %. Null for codecs that a histogram does not tell of.
+  uint64_t (*estimate_bytes)(const ByteCounts& counts, uint64_t total) = nullptr;
 };
 
 /// All codecs of this build, in increasing order of id. Static storage.

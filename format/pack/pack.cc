@@ -81,6 +81,18 @@ std::span<std::byte> grow(std::vector<std::byte>& memory, uint64_t bytes) {
   return std::span(memory).first(bytes);
 }
 
+TargetDevice device_for(PackGoal goal) {
+  switch (goal) {
+    case PackGoal::kFastDecode:
+      return fast_decode_device();
+    case PackGoal::kSmallest:
+      return smallest_size();
+    case PackGoal::kBalanced:
+      break;
+  }
+  return mid_device();
+}
+
 /// What one worker thread owns.
 struct Worker {
   explicit Worker(const RecipeOptions& options) : chooser(options) {}
@@ -98,10 +110,12 @@ class PackJob {
       : source_(source),
         plan_(plan),
         verify_(options.verify),
+        device_(device_for(options.goal)),
         writer_(writer),
         progress_(progress),
         slots_(pipeline_slot_count(threads)) {
-    RecipeOptions recipe{options.filter, options.codec, options.zstd_level, options.gain_min};
+    const RecipeOptions recipe{options.filter, options.codec, options.zstd_level, options.gain_min,
+                               device_};
     workers_.reserve(threads);
     for (uint32_t i = 0; i < threads; ++i) workers_.emplace_back(recipe);
   }
@@ -134,6 +148,7 @@ class PackJob {
   const ModelSource& source_;
   const PackPlan& plan_;
   const bool verify_;
+  const TargetDevice device_;
   ContainerWriter& writer_;
   ProgressMeter& progress_;
   std::vector<Slot> slots_;
@@ -153,7 +168,8 @@ Status PackJob::produce(Worker& worker, Slot& slot, uint64_t item) {
   DType dtype = DType::kU8;
   if (run.kind == ContentKind::kTensor) dtype = source_.tensors()[run.number].dtype;
   RecipeChoice choice = worker.chooser.choose(dtype, run.kind, slot.decoded);
-  slot.form = encode_by_choice(worker.encoder, slot.decoded, choice, slot.stored, worker.scratch);
+  slot.form =
+      encode_by_choice(worker.encoder, slot.decoded, choice, device_, slot.stored, worker.scratch);
   slot.decoded_checksum = checksum64(slot.decoded);
   slot.stored_checksum = slot.form.stored_raw() ? slot.decoded_checksum : checksum64(slot.stored);
   if (verify_) {

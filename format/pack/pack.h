@@ -13,6 +13,13 @@
 
 namespace qload {
 
+/// What packing aims at where filter and codec are left open.
+enum class PackGoal : uint8_t {
+  kBalanced,    ///< The shortest load on a mid-range device.
+  kFastDecode,  ///< Fast storage, few cores: code only what pays there.
+  kSmallest,    ///< The smallest container, however slow to decode.
+};
+
 struct PackOptions {
   uint32_t threads = 0;              ///< 0: one for each processor the process may use.
   uint64_t alignment = 4096;         ///< 4096 to 65536; 16384 suits 16 KiB-page devices.
@@ -21,7 +28,9 @@ struct PackOptions {
   std::optional<FilterId> filter;    ///< Nothing: chosen per tensor and chunk.
   std::optional<CodecId> codec;      ///< Nothing: chosen per tensor and chunk.
   std::optional<int> zstd_level;     ///< With the zstd codec; nothing: literals only.
-  /// A coded stream must save this share of its bytes to be worth decoding. In [0, 1).
+  PackGoal goal = PackGoal::kBalanced;
+  /// A coded stream, and a chunk, must save this share of its bytes to be worth decoding. In [0,
+  /// 1).
   double gain_min = 0.02;
   bool verify = true;      ///< Decode every chunk and compare before it is written.
   bool overwrite = false;  ///< Replace an existing output file.

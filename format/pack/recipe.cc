@@ -2,29 +2,32 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstring>
 
 #include "format/base/assert.h"
+#include "format/filter/ggml_blocks.h"
 
 namespace qload {
 namespace {
 
-// A sample is two pieces, at a quarter and three quarters of the chunk: 3 % of a 1 MiB chunk, so
-// that its trials cost a few per cent of encoding it.
-constexpr size_t kSamplePieceBytes = 16u << 10;
+// A sample is 32 KiB in pieces spread over the chunk: 3 % of 1 MiB, so that its histograms and
+// trials cost a few per cent of encoding it.
+constexpr size_t kSamplePieces = 4;
+constexpr size_t kSamplePieceBytes = 8u << 10;
 // A chunk of up to this size is its own sample.
-constexpr size_t kWholeSampleBytes = 4 * kSamplePieceBytes;
-// What match search must save over literals-only coding, which decodes up to 2.6 times as fast
-// (docs/performance.md).
-constexpr double kMatchGainMin = 0.03;
-// What byte planes must save over unfiltered coding, to pay for merging them.
-constexpr double kFilterGainMin = 0.02;
+constexpr size_t kWholeSampleBytes = 128u << 10;
+// A form larger than the sample promised, by this share of it and so many bytes, has fallbacks
+// tried.
+constexpr double kSurprise = 0.05;
+constexpr double kSurpriseBytes = 4096;
 // zstd's own default, for text and tables; the fastest with entropy-coded literals, for weights.
 constexpr int kTextLevel = 3;
 constexpr int kWeightLevel = 1;
-// What one entropy-coded stream spends on its header and code table, in an estimate.
-constexpr uint64_t kCodeTableBytes = 96;
+constexpr int kSmallestLevel = 19;
+// 64 lanes begin with a window of 2 bytes each, which no smaller stream pays for.
+constexpr size_t kLanesBytesMin = 1024;
+// docs/format.md, "Stream record".
+constexpr uint64_t kStreamRecordBytes = 16;
 
 constexpr CodecParameters literals_only() { return {kWeightLevel, true}; }
 constexpr CodecParameters matching(int level) { return {level, false}; }
@@ -33,62 +36,64 @@ constexpr CodecParameters matching(int level) { return {level, false}; }
 std::span<const FilterId> candidate_filters(DType dtype, ContentKind kind) {
   using enum FilterId;
   static constexpr std::array kOnlyNone = {kNone};
-  static constexpr std::array kPlanes2 = {kNone, kBytePlanes2};
-  static constexpr std::array kPlanes4 = {kNone, kBytePlanes4};
-  static constexpr std::array kPlanes8 = {kNone, kBytePlanes8};
+  static constexpr std::array kInts2 = {kNone, kBytePlanes2};
+  static constexpr std::array kInts4 = {kNone, kBytePlanes4};
+  static constexpr std::array kInts8 = {kNone, kBytePlanes8};
+  static constexpr std::array kHalf = {kNone, kBytePlanes2, kFloatPlanes2};
+  static constexpr std::array kBrain = {kNone, kFloatPlanes2};
+  static constexpr std::array kSingle = {kNone, kFloatPlanes4};
+  static constexpr std::array kDouble = {kNone, kBytePlanes8};
   // Unknown files hold tensors as often as not (ONNX, TFLite, PyTorch).
-  static constexpr std::array kUnknown = {kNone, kBytePlanes2, kBytePlanes4};
+  static constexpr std::array kUnknown = {kNone, kBytePlanes2, kFloatPlanes2, kFloatPlanes4};
   if (kind == ContentKind::kKept) return kOnlyNone;
   if (kind == ContentKind::kRaw) return kUnknown;
   switch (dtype) {
     case DType::kF16:
+      return kHalf;
     case DType::kBF16:
+      return kBrain;
     case DType::kI16:
     case DType::kU16:
-      return kPlanes2;
+      return kInts2;
     case DType::kF32:
+    case DType::kC64:
+      return kSingle;
     case DType::kI32:
     case DType::kU32:
-    case DType::kC64:
-      return kPlanes4;
+      return kInts4;
     case DType::kF64:
+      return kDouble;
     case DType::kI64:
     case DType::kU64:
-      return kPlanes8;
+      return kInts8;
     default:
       return kOnlyNone;
   }
 }
 
-/// Bytes that an ideal order-0 code of `bytes` takes.
-uint64_t order_0_bytes(std::span<const std::byte> bytes) {
-  std::array<uint32_t, 256> counts = {};
-  for (std::byte byte : bytes) counts[static_cast<uint8_t>(byte)] += 1;
-  double bits = 0;
-  auto total = static_cast<double>(bytes.size());
-  for (uint32_t count : counts) {
-    if (count > 0) bits -= count * std::log2(count / total);
-  }
-  return static_cast<uint64_t>(bits / 8) + kCodeTableBytes;
-}
-
-/// True when `coded` is enough below `plain` to be worth `gain`.
-bool gains(uint64_t coded, uint64_t plain, double gain) {
-  return static_cast<double>(coded) <= static_cast<double>(plain) * (1.0 - gain);
-}
-
 /// The spans of a filter's streams in `planes`, one after the other.
-template <class Byte>
-std::array<std::span<Byte>, kStreamCountMax> stream_spans(const Filter& filter,
-                                                          std::span<Byte> planes) {
-  std::array<std::span<Byte>, kStreamCountMax> spans;
+std::array<std::span<std::byte>, kStreamCountMax> stream_spans(const Filter& filter,
+                                                               std::span<std::byte> planes) {
+  std::array<std::span<std::byte>, kStreamCountMax> spans;
   uint64_t offset = 0;
   for (uint32_t i = 0; i < filter.stream_count; ++i) {
-    uint64_t bytes = filter.stream_bytes(planes.size(), i);
+    const uint64_t bytes = filter.stream_bytes(planes.size(), i);
     spans[i] = planes.subspan(offset, bytes);
     offset += bytes;
   }
   return spans;
+}
+
+/// Whole blocks, or whole words of every byte plane filter.
+size_t sample_unit(DType dtype) {
+  const DTypeInfo* info = find_dtype(dtype);
+  return info == nullptr || info->block_bytes < 8 ? 8 : info->block_bytes;
+}
+
+const Filter& filter_of(FilterId id) {
+  const Filter* filter = find_filter(id);
+  QLOAD_ASSERT(filter != nullptr);
+  return *filter;
 }
 
 }  // namespace
@@ -98,119 +103,267 @@ RecipeChooser::RecipeChooser(const RecipeOptions& options) : options_(options) {
 RecipeChoice RecipeChooser::choose(DType dtype, ContentKind kind,
                                    std::span<const std::byte> chunk) {
   QLOAD_ASSERT(!chunk.empty());
-  std::span<const std::byte> sample = take_sample(chunk);
-  std::array<FilterId, 1> fixed = {options_.filter.value_or(FilterId::kNone)};
-  std::span<const FilterId> candidates =
-      options_.filter ? std::span<const FilterId>(fixed) : candidate_filters(dtype, kind);
-  FilterId filter = choose_filter(candidates, sample);
-
-  int text_or_weights = kind == ContentKind::kTensor ? kWeightLevel : kTextLevel;
-  CodecParameters match = matching(options_.zstd_level.value_or(text_or_weights));
-  if (options_.codec) {
-    // A codec other than zstd ignores its parameters.
-    return {make_recipe(filter, options_.zstd_level ? match : literals_only()), std::nullopt};
+  plans_.clear();
+  const bool smallest = options_.device.decode_weight == 0;
+  const int level = kind == ContentKind::kTensor ? kWeightLevel : kTextLevel;
+  const CodecParameters match =
+      matching(options_.zstd_level.value_or(smallest ? kSmallestLevel : level));
+  if (options_.codec && options_.filter) {
+    return fixed_codec(*options_.codec, match, *options_.filter);
   }
-
-  uint64_t literal_bytes = trial_bytes(filter, literals_only(), sample);
-  uint64_t match_bytes = trial_bytes(filter, match, sample);
-  FilterId match_filter = filter;
-  if (filter != FilterId::kNone && !options_.filter) {
-    // Repeated whole elements are matches only while their bytes stand together.
-    uint64_t plain_bytes = trial_bytes(FilterId::kNone, match, sample);
-    if (plain_bytes < match_bytes) {
-      match_bytes = plain_bytes;
-      match_filter = FilterId::kNone;
+  Sample sample = take_sample(dtype, chunk);
+  if (options_.codec) sample.whole = false;  // Only the filter is chosen: histograms will do.
+  plans_.push_back(raw_plan(sample));
+  if (options_.filter) {
+    plans_.push_back(plan_for(*options_.filter, sample, match));
+  } else {
+    for (FilterId filter : candidate_filters(dtype, kind)) {
+      plans_.push_back(plan_for(filter, sample, match));
     }
+    const FilterId blocks = kind == ContentKind::kTensor ? block_filter_of(dtype) : FilterId::kNone;
+    if (blocks != FilterId::kNone) plans_.push_back(plan_for(blocks, sample, match));
   }
-  ChunkRecipe literal_recipe = make_recipe(filter, literals_only());
-  if (!gains(match_bytes, literal_bytes, kMatchGainMin)) return {literal_recipe, std::nullopt};
-  return {make_recipe(match_filter, match), literal_recipe};
+  size_t best = 0;
+  for (size_t i = 1; i < plans_.size(); ++i) {
+    const double gain = plans_[i].filter == plans_[best].filter ? 0.0 : kFilterGainMin;
+    if (plans_[i].cost < plans_[best].cost * (1.0 - gain)) best = i;
+  }
+  if (options_.codec) {
+    const FilterId filter = plans_[best].filter;
+    return fixed_codec(*options_.codec, match, options_.filter.value_or(filter));
+  }
+  RecipeChoice choice{recipe_of(plans_[best])};
+  if (sample.whole) return choice;
+  const Plan matched = match_plan(plans_[best], match, sample);
+  plans_.push_back(matched);
+  if (matched.cost < plans_[best].cost) {
+    choice.rival = choice.recipe;
+    choice.recipe = recipe_of(matched);
+    best = plans_.size() - 1;
+  }
+  choice.expected_share = static_cast<double>(plans_[best].stored_bytes) /
+                          static_cast<double>(plans_[best].sample_bytes);
+  add_fallbacks(match, choice);
+  return choice;
 }
 
-std::span<const std::byte> RecipeChooser::take_sample(std::span<const std::byte> chunk) {
-  if (chunk.size() <= kWholeSampleBytes) return chunk;
-  sample_.resize(2 * kSamplePieceBytes);
-  size_t quarter = chunk.size() / 4 / 8 * 8;  // On 8 bytes, so that elements stay whole.
-  std::memcpy(sample_.data(), chunk.data() + quarter, kSamplePieceBytes);
-  std::memcpy(sample_.data() + kSamplePieceBytes, chunk.data() + 3 * quarter, kSamplePieceBytes);
-  return sample_;
+/// What is safe whatever the sample hid: the entropy coder for every stream, and match search. For
+/// the smallest container all are tried in any case.
+void RecipeChooser::add_fallbacks(const CodecParameters& match, RecipeChoice& choice) const {
+  const FilterId filter = choice.recipe.filter;
+  std::vector<ChunkRecipe> all = {{filter, CodecId::kLaneHuffman},
+                                  {FilterId::kNone, CodecId::kZstd, match}};
+  if (options_.device.decode_weight == 0) {
+    choice.expected_share = 0;
+    all.push_back({filter, CodecId::kFse});
+    all.push_back({filter, CodecId::kZstd, match});
+  }
+  for (ChunkRecipe& recipe : all) {
+    if (options_.filter && recipe.filter != *options_.filter) continue;
+    recipe.gain_min = recipe.chunk_gain_min = options_.gain_min;
+    choice.fallbacks.push_back(recipe);
+  }
+}
+
+RecipeChoice RecipeChooser::fixed_codec(CodecId codec, const CodecParameters& match,
+                                        FilterId filter) const {
+  ChunkRecipe recipe{filter, codec, options_.zstd_level ? match : literals_only()};
+  recipe.gain_min = recipe.chunk_gain_min = options_.gain_min;
+  return {recipe};
+}
+
+RecipeChooser::Sample RecipeChooser::take_sample(DType dtype, std::span<const std::byte> chunk) {
+  if (chunk.size() <= kWholeSampleBytes) return {chunk, true};
+  const size_t unit = sample_unit(dtype);
+  const size_t piece = std::max(kSamplePieceBytes / unit, size_t{1}) * unit;
+  const size_t stride = chunk.size() / kSamplePieces / unit * unit;
+  sample_.resize(kSamplePieces * piece);
+  for (size_t i = 0; i < kSamplePieces; ++i) {
+    const size_t at = i * stride + (stride - piece) / 2 / unit * unit;
+    std::memcpy(sample_.data() + i * piece, chunk.data() + at, piece);
+  }
+  return {sample_, false};
 }
 
 std::span<const std::byte> RecipeChooser::split_sample(FilterId filter,
-                                                       std::span<const std::byte> sample) {
-  if (filter == FilterId::kNone) return sample;
-  const Filter* split = find_filter(filter);
-  QLOAD_ASSERT(split != nullptr);
-  planes_.resize(sample.size());
-  auto streams = stream_spans(*split, std::span(planes_));
-  split->split(sample, std::span(streams).first(split->stream_count));
+                                                       std::span<const std::byte> bytes) {
+  if (filter == FilterId::kNone) return bytes;
+  const Filter& split = filter_of(filter);
+  planes_.resize(bytes.size());
+  const auto streams = stream_spans(split, std::span(planes_));
+  split.split(bytes, std::span(streams).first(split.stream_count));
   return planes_;
 }
 
-FilterId RecipeChooser::choose_filter(std::span<const FilterId> candidates,
-                                      std::span<const std::byte> sample) {
-  FilterId best = candidates[0];
-  if (candidates.size() == 1) return best;
-  uint64_t best_bytes = entropy_bytes(best, sample);
-  for (FilterId candidate : candidates.subspan(1)) {
-    uint64_t bytes = entropy_bytes(candidate, sample);
-    if (gains(bytes, best_bytes, kFilterGainMin)) {
-      best = candidate;
-      best_bytes = bytes;
-    }
+RecipeChooser::Plan RecipeChooser::raw_plan(const Sample& sample) const {
+  Plan plan;
+  plan.kind = PlanKind::kRaw;
+  plan.sample_bytes = plan.stored_bytes = sample.bytes.size();
+  plan.streams[0].stored_bytes = sample.bytes.size();
+  plan.cost = static_cast<double>(sample.bytes.size()) / options_.device.storage_bytes_per_second;
+  plan.streams[0].cost = plan.cost;
+  return plan;
+}
+
+RecipeChooser::Plan RecipeChooser::plan_for(FilterId filter, const Sample& sample,
+                                            const CodecParameters& match) {
+  const Filter& split = filter_of(filter);
+  const std::span<const std::byte> planes = split_sample(filter, sample.bytes);
+  Plan plan;
+  plan.filter = filter;
+  plan.sample_bytes = sample.bytes.size();
+  uint64_t offset = 0;
+  for (uint32_t i = 0; i < split.stream_count; ++i) {
+    const auto stream = planes.subspan(offset, split.stream_bytes(sample.bytes.size(), i));
+    if (stream.empty()) continue;
+    offset += stream.size();
+    plan.streams[i] = sample.whole ? try_stream(stream, match)
+                                   : cheapest_stream(options_.device, count_bytes(stream),
+                                                     stream.size(), options_.gain_min);
+    plan.stored_bytes += plan.streams[i].stored_bytes;
+    plan.cost += plan.streams[i].cost;
+  }
+  // Every stream has a record in the index.
+  const uint64_t records = sample.whole ? (split.stream_count - 1) * kStreamRecordBytes : 0;
+  plan.cost += static_cast<double>(records) / options_.device.storage_bytes_per_second;
+  return plan;
+}
+
+/// In a small stream headers and code tables weigh as much as the entropy: each codec is tried.
+StreamEstimate RecipeChooser::try_stream(std::span<const std::byte> stream,
+                                         const CodecParameters& match) {
+  StreamEstimate best{{}, stream.size(), 0};
+  best.cost = stream_cost(options_.device, CodecId::kStore, stream.size(), stream.size());
+  const double worth = static_cast<double>(stream.size()) * (1.0 - options_.gain_min);
+  coded_.resize(stream.size());
+  const StreamRecipe recipes[] = {{CodecId::kConstant, {}},
+                                  {CodecId::kLaneHuffman, {}},
+                                  {CodecId::kZstd, literals_only()},
+                                  {CodecId::kZstd, match},
+                                  {CodecId::kFse, {}}};
+  // Where the entropy leaves too little to gain, only repetition can help.
+  const bool order_0_gains = static_cast<double>(order_0_bits(count_bytes(stream))) / 8 <= worth;
+  for (const StreamRecipe& recipe : recipes) {
+    if (stream.size() < 2) break;
+    const bool match_search = recipe.codec == CodecId::kZstd && !recipe.parameters.literals_only;
+    if (!order_0_gains && !match_search) continue;
+    if (recipe.codec == CodecId::kLaneHuffman && stream.size() < kLanesBytesMin) continue;
+    const auto coded =
+        encoder_for(recipe).encode(stream, std::span(coded_).first(stream.size() - 1));
+    if (!coded || static_cast<double>(*coded) > worth) continue;
+    const double cost = stream_cost(options_.device, recipe.codec, *coded, stream.size());
+    if (cost < best.cost) best = {recipe, *coded, cost};
+    if (recipe.codec == CodecId::kConstant) break;
   }
   return best;
 }
 
-uint64_t RecipeChooser::entropy_bytes(FilterId filter, std::span<const std::byte> sample) {
-  auto streams = stream_spans(*find_filter(filter), split_sample(filter, sample));
-  uint64_t total = 0;
-  for (std::span<const std::byte> stream : streams) {
-    uint64_t coded = order_0_bytes(stream);
-    total += gains(coded, stream.size(), options_.gain_min) ? coded : stream.size();
+/// `plan`, or no filter, with match search: by how much that gains over literals alone on the
+/// sample is what it would gain over the plan's entropy codes.
+RecipeChooser::Plan RecipeChooser::match_plan(const Plan& plan, const CodecParameters& match,
+                                              const Sample& sample) {
+  Plan matched;
+  matched.kind = PlanKind::kMatch;
+  matched.sample_bytes = sample.bytes.size();
+  matched.filter = plan.filter;
+  matched.stored_bytes = trial_bytes(plan.filter, match, sample);
+  if (plan.filter != FilterId::kNone && !options_.filter) {
+    // Repeated whole elements are matches only while their bytes stand together.
+    const uint64_t plain = trial_bytes(FilterId::kNone, match, sample);
+    if (plain < matched.stored_bytes) {
+      matched.stored_bytes = plain;
+      matched.filter = FilterId::kNone;
+    }
   }
-  return total;
+  const uint64_t literals = trial_bytes(plan.filter, literals_only(), sample);
+  // A sample pays for code tables that a whole chunk has once in 128 KiB: scale them away.
+  if (matched.filter == plan.filter) {
+    const double gain = static_cast<double>(matched.stored_bytes) / static_cast<double>(literals);
+    const auto entropy_coded = static_cast<double>(std::min(plan.stored_bytes, literals));
+    matched.stored_bytes = static_cast<uint64_t>(gain * entropy_coded);
+  }
+  for (uint32_t i = 0; i < filter_of(matched.filter).stream_count; ++i) {
+    matched.streams[i].recipe = {CodecId::kZstd, match};
+  }
+  matched.cost =
+      stream_cost(options_.device, CodecId::kZstd, matched.stored_bytes, sample.bytes.size());
+  return matched;
 }
 
 uint64_t RecipeChooser::trial_bytes(FilterId filter, const CodecParameters& parameters,
-                                    std::span<const std::byte> sample) {
-  auto streams = stream_spans(*find_filter(filter), split_sample(filter, sample));
-  Encoder& encoder = encoder_for(parameters);
-  coded_.resize(sample.size());
+                                    const Sample& sample) {
+  const Filter& split = filter_of(filter);
+  const std::span<const std::byte> planes = split_sample(filter, sample.bytes);
+  Encoder& encoder = encoder_for({CodecId::kZstd, parameters});
+  coded_.resize(sample.bytes.size());
   uint64_t total = 0;
-  for (std::span<const std::byte> stream : streams) {
-    if (stream.empty()) continue;
-    auto coded = encoder.encode(stream, std::span(coded_).first(stream.size() - 1));
-    bool worth = coded && gains(*coded, stream.size(), options_.gain_min);
-    total += worth ? *coded : stream.size();
+  uint64_t offset = 0;
+  for (uint32_t i = 0; i < split.stream_count; ++i) {
+    const uint64_t bytes = split.stream_bytes(sample.bytes.size(), i);
+    if (bytes == 0) continue;
+    const auto coded =
+        encoder.encode(planes.subspan(offset, bytes), std::span(coded_).first(bytes - 1));
+    offset += bytes;
+    total += coded.value_or(bytes);
   }
   return total;
 }
 
-Encoder& RecipeChooser::encoder_for(const CodecParameters& parameters) {
+Encoder& RecipeChooser::encoder_for(const StreamRecipe& recipe) {
   for (Trial& trial : trials_) {
-    if (trial.parameters.level == parameters.level &&
-        trial.parameters.literals_only == parameters.literals_only) {
+    if (trial.recipe.codec == recipe.codec &&
+        trial.recipe.parameters.level == recipe.parameters.level &&
+        trial.recipe.parameters.literals_only == recipe.parameters.literals_only) {
       return *trial.encoder;
     }
   }
-  trials_.push_back({parameters, find_codec(CodecId::kZstd)->make_encoder(parameters)});
+  trials_.push_back({recipe, find_codec(recipe.codec)->make_encoder(recipe.parameters)});
   return *trials_.back().encoder;
 }
 
-ChunkRecipe RecipeChooser::make_recipe(FilterId filter, const CodecParameters& parameters) const {
-  return {filter, options_.codec.value_or(CodecId::kZstd), parameters, options_.gain_min};
+ChunkRecipe RecipeChooser::recipe_of(const Plan& plan) const {
+  ChunkRecipe recipe{plan.filter, CodecId::kStore};
+  for (uint32_t i = 0; i < kStreamCountMax; ++i) {
+    recipe.streams[i] = plan.streams[i].recipe;
+    // Constant streams are found whatever the recipe says. One that only looked constant is nearly
+    // so, and match search makes nothing of its runs.
+    if (plan.streams[i].recipe.codec == CodecId::kConstant) {
+      recipe.streams[i] = StreamRecipe{CodecId::kZstd, matching(kWeightLevel)};
+    }
+  }
+  recipe.gain_min = recipe.chunk_gain_min = options_.gain_min;
+  return recipe;
+}
+
+double decode_seconds(const TargetDevice& device, const RecipeChooser::Plan& plan) {
+  if (plan.kind == PlanKind::kRaw) return 0;
+  const Filter& filter = filter_of(plan.filter);
+  double seconds = 0;
+  for (uint32_t i = 0; i < filter.stream_count; ++i) {
+    seconds += decode_seconds(device, plan.streams[i].recipe.codec,
+                              filter.stream_bytes(plan.sample_bytes, i));
+  }
+  return seconds;
 }
 
 ChunkForm encode_by_choice(EncodeContext& context, std::span<const std::byte> chunk,
-                           const RecipeChoice& choice, std::vector<std::byte>& stored,
-                           std::vector<std::byte>& scratch) {
-  ChunkForm form = encode_chunk(context, chunk, choice.recipe, stored);
-  if (!choice.rival) return form;
-  ChunkForm rival = encode_chunk(context, chunk, *choice.rival, scratch);
-  if (gains(form.stored_bytes, rival.stored_bytes, kMatchGainMin)) return form;
-  stored.swap(scratch);
-  return rival;
+                           const RecipeChoice& choice, const TargetDevice& device,
+                           std::vector<std::byte>& stored, std::vector<std::byte>& scratch) {
+  ChunkForm best = encode_chunk(context, chunk, choice.recipe, stored);
+  const auto consider = [&](const ChunkRecipe& recipe) {
+    const ChunkForm form = encode_chunk(context, chunk, recipe, scratch);
+    if (chunk_cost(device, form) > chunk_cost(device, best)) return;
+    best = form;
+    stored.swap(scratch);
+  };
+  const double expected =
+      choice.expected_share * (1 + kSurprise) * static_cast<double>(chunk.size()) + kSurpriseBytes;
+  const bool surprised = static_cast<double>(best.stored_bytes) > expected;
+  if (choice.rival) consider(*choice.rival);
+  for (const ChunkRecipe& recipe : choice.fallbacks) {
+    if (surprised) consider(recipe);
+  }
+  return best;
 }
 
 }  // namespace qload

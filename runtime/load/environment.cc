@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "format/base/format_text.h"
+#include "format/chunk/chunk.h"
 #include "runtime/load/loader_state.h"
 
 namespace qload::internal {
@@ -32,7 +33,7 @@ Status apply_environment(LoaderOptions& options) {
                                                      quote(direct), ", expected 0 or 1"));
     }
   }
-  return Ok{};
+  return check_decode_kernel();
 }
 
 uint32_t usable_processors() {

@@ -1,4 +1,5 @@
 // Names of the loader's enumerators, as reports and the command line spell them.
+#include "format/chunk/chunk.h"
 #include "qload/options.h"
 
 namespace qload {
@@ -28,5 +29,7 @@ const char* load_stage_name(LoadStage stage) {
   }
   return "unknown";
 }
+
+const char* decode_kernel() { return decode_kernel_name().data(); }  // Names are literals.
 
 }  // namespace qload

@@ -2,8 +2,8 @@
 """Reads a qpk container by docs/format.md alone: python3 read_container.py MODEL.qpk [DIRECTORY]
 
 Checks its structure (all but XXH3, which Python's standard library lacks), lists its tensors, and
-with DIRECTORY gives its source files back there. Knows the codecs store and constant. It shares no
-code with the library: where the two disagree, the document or one of them is wrong.
+with DIRECTORY gives its source files back there. Knows the codecs store, constant and
+lane_huffman. It shares no code with the library: where the two disagree, the document or one of them is wrong.
 
 read_container.py --chunks DIRECTORY FILE... decodes files of tests/golden/chunks into DIRECTORY.
 """
@@ -11,6 +11,9 @@ import pathlib
 import re
 import struct
 import sys
+
+sys.dont_write_bytecode = True
+import lane_huffman
 
 NONE = 0xFFFFFFFF
 DTYPES = {1: ("F32", 1, 4), 2: ("F16", 1, 2), 3: ("BF16", 1, 2), 4: ("F64", 1, 8), 5: ("I8", 1, 1),
@@ -108,11 +111,16 @@ def decode_chunk(number, size, parts, stored):
     out, at = bytearray(size), 0
     end = size // block * block
     for (codec, _, stored_size, decoded), places in zip(parts, offsets):
-        supported(codec <= 1, "codec %d" % codec)
+        supported(codec in (0, 1, 3), "codec %d" % codec)
         stream = stored[at:at + stored_size]
         at += stored_size
         if codec == 1:
             stream = stream * decoded
+        elif codec == 3:
+            try:
+                stream = lane_huffman.decode(stream, decoded)
+            except lane_huffman.Corrupt as error:
+                check(False, "lane_huffman: %s" % error)
         for i, place in enumerate(places):
             out[place:end:block] = stream[i:end // block * len(places):len(places)]
     out[end:] = stream[len(stream) - (size - end):]

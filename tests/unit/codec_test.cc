@@ -65,6 +65,7 @@ TEST(Codec, RegistryIsOrderedAndNamed) {
   EXPECT_EQ(find_codec("store")->id, static_cast<CodecId>(0));
   EXPECT_EQ(find_codec("constant")->id, static_cast<CodecId>(1));
   EXPECT_EQ(find_codec("zstd")->id, static_cast<CodecId>(2));
+  EXPECT_EQ(find_codec("lane_huffman")->id, static_cast<CodecId>(3));
 }
 
 TEST(Codec, RoundTripAtEveryLength) {

@@ -59,6 +59,8 @@ TEST(Filter, FrozenValues) {
   EXPECT_EQ(find_filter("float_planes_2")->id, static_cast<FilterId>(4));
   EXPECT_EQ(find_filter("float_planes_4")->id, static_cast<FilterId>(5));
   EXPECT_EQ(find_filter("float_planes_8")->id, static_cast<FilterId>(6));
+  EXPECT_EQ(find_filter("q4_0_fields")->id, static_cast<FilterId>(16));
+  EXPECT_EQ(find_filter("nvfp4_fields")->id, static_cast<FilterId>(39));
 }
 
 TEST(Filter, StreamSizesSumToTheChunk) {

@@ -10,9 +10,9 @@
 #include "format/base/bytes.h"
 #include "format/base/checksum.h"
 #include "format/codec/codec.h"
-#include "format/codec/fse_decode.h"
-#include "format/codec/fse_encode.h"
-#include "format/codec/fse_plan.h"
+#include "format/codec/fse/fse_decode.h"
+#include "format/codec/fse/fse_encode.h"
+#include "format/codec/fse/fse_plan.h"
 #include "tests/support/test_files.h"
 
 namespace qload {

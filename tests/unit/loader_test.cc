@@ -418,6 +418,13 @@ TEST_F(LoaderTest, TheEnvironmentOverrides) {
     EXPECT_THAT(std::string(loader.error().message()), HasSubstr("QLOAD_IO is \"mmap\""));
   }
   {
+    const ScopedVariable kernel("QLOAD_KERNEL", "mmx");
+    const auto loader = Loader::create();
+    ASSERT_FALSE(loader.ok());
+    EXPECT_EQ(loader.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_THAT(std::string(loader.error().message()), HasSubstr("QLOAD_KERNEL is \"mmx\""));
+  }
+  {
     const ScopedVariable direct("QLOAD_DIRECT", "yes");
     EXPECT_EQ(Loader::create().error().code(), ErrorCode::kInvalidArgument);
   }

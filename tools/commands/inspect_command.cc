@@ -9,6 +9,8 @@
 #include "format/base/format_text.h"
 #include "format/container/container_reader.h"
 #include "format/input/model_source.h"
+#include "tools/commands/inspect_why.h"
+#include "tools/report/choice_report.h"
 #include "tools/report/container_facts.h"
 #include "tools/report/json_report.h"
 #include "tools/report/size_text.h"
@@ -22,6 +24,7 @@ struct InspectArguments {
   std::string pattern;
   std::string header;
   bool chunks = false;
+  bool why = false;
   bool json = false;
 };
 
@@ -116,7 +119,9 @@ std::string render_container(const Container& container) {
               format_digest(to_digest(superblock.model_digest)), "\n");
 }
 
-JsonReport inspect_json(const InspectArguments& arguments, const Container& container) {
+/// `choices` is null without --why.
+JsonReport inspect_json(const InspectArguments& arguments, const Container& container,
+                        const Choices* choices) {
   const Superblock& superblock = container.superblock;
   const Index& index = container.index;
   JsonReport json;
@@ -143,6 +148,7 @@ JsonReport inspect_json(const InspectArguments& arguments, const Container& cont
   std::vector<JsonReport> groups;
   for (const GroupRecord& group : index.groups()) groups.push_back(group_json(group));
   json.set_list("groups", std::move(groups));
+  if (choices != nullptr) json.set("why_terms", terms_json({}));
   std::vector<JsonReport> tensors;
   const auto owners = find_chunk_owners(index);
   for (uint32_t i = 0; i < owners.size(); ++i) {
@@ -150,6 +156,11 @@ JsonReport inspect_json(const InspectArguments& arguments, const Container& cont
     if (!matches(arguments, index.name(tensor))) continue;
     JsonReport entry =
         tensor_json(index, tensor, owners[i] == i ? nullptr : &index.tensors()[owners[i]]);
+    if (choices != nullptr) {
+      const auto& choice = (*choices)[i];
+      entry.set("why", choice ? choice_json(*choice, {})
+                              : shared_choice_json(index.name(index.tensors()[owners[i]])));
+    }
     if (arguments.chunks) {
       std::vector<JsonReport> chunks;
       for (const ChunkRecord& chunk : index.chunks_of(tensor)) {
@@ -189,13 +200,23 @@ int print_header(const InspectArguments& arguments, const Container& container,
   return print_result(as_text(*header));
 }
 
+int print_why(const InspectArguments& arguments, const Container& container,
+              const Session& session) {
+  const auto wanted = [&](std::string_view name) { return matches(arguments, name); };
+  const auto choices = explain_choices(container, wanted, session);
+  if (!choices.ok()) return fail(session, choices.error());
+  if (arguments.json) return print_result(inspect_json(arguments, container, &*choices).render());
+  return print_result(render_choices(container, *choices, wanted));
+}
+
 int run_inspect(const InspectArguments& arguments, const Session& session) {
   auto file = File::open(arguments.input);
   if (!file.ok()) return fail(session, file.error());
   const auto container = read_container(std::move(*file));
   if (!container.ok()) return fail(session, container.error());
   if (!arguments.header.empty()) return print_header(arguments, *container, session);
-  if (arguments.json) return print_result(inspect_json(arguments, *container).render());
+  if (arguments.why) return print_why(arguments, *container, session);
+  if (arguments.json) return print_result(inspect_json(arguments, *container, nullptr).render());
   const Index& index = container->index;
   return print_result(text(
       arguments.chunks ? render_chunks(arguments, index) : render_tensors(arguments, index), "\n",
@@ -215,9 +236,11 @@ void add_inspect_command(CommandLine& line, Session& session) {
   command.text("--tensors", a.pattern,
                "Only tensors whose name holds this text, or matches it (* ? [])");
   command.flag("--chunks", a.chunks, "List chunks");
+  command.flag("--why", a.why, "Decode, choose again, and say why each tensor is stored as it is");
   command.text("--header", a.header,
                "Write the original header of this source file (path or number) to stdout");
   command.flag("--json", a.json, "Report as JSON");
+  command.exclude("--why", "--header");
 }
 
 }  // namespace qload::tools

@@ -26,6 +26,8 @@ struct PackArguments {
   std::string codec = "auto";
   std::string filter = "auto";
   std::optional<int> level;
+  bool fast_decode = false;
+  bool max_ratio = false;
   bool no_verify = false;
   bool json = false;
   PackOptions options;
@@ -65,6 +67,8 @@ PackOptions complete_options(const PackArguments& arguments) {
   if (const Filter* filter = find_filter(arguments.filter)) options.filter = filter->id;
   options.zstd_level = arguments.level;
   if (arguments.level && !options.codec) options.codec = CodecId::kZstd;
+  if (arguments.fast_decode) options.goal = PackGoal::kFastDecode;
+  if (arguments.max_ratio) options.goal = PackGoal::kSmallest;
   return options;
 }
 
@@ -111,6 +115,12 @@ int print_report(const PackArguments& arguments, const fs::path& output, const P
 }
 
 int run_pack(const PackArguments& arguments, const Session& session) {
+  if (arguments.fast_decode && arguments.max_ratio) {
+    return fail_usage("--fast-decode and --max-ratio contradict each other");
+  }
+  if (arguments.level && arguments.codec != "auto" && arguments.codec != "zstd") {
+    return fail_usage(text("--level is zstd's; --codec ", arguments.codec, " has none"));
+  }
   const fs::path output =
       arguments.output.empty() ? default_output(arguments.input) : fs::path(arguments.output);
   std::error_code ignored;
@@ -165,6 +175,9 @@ void add_pack_command(CommandLine& line, Session& session) {
   command.number("--level", a.level, {-7, 22}, "zstd level (default: entropy coding only)");
   command.choice("--filter", a.filter, auto_and_names(all_filters()),
                  "Filter (default: chosen for each chunk)");
+  command.flag("--fast-decode", a.fast_decode,
+               "For fast storage and few cores: code only what pays there");
+  command.flag("--max-ratio", a.max_ratio, "The smallest container, however slow to decode");
   command.number("--gain-min", a.options.gain_min, {0.0, 0.999},
                  "Share of its bytes that coding must save (default: 0.02)");
   command.flag("--no-verify", a.no_verify, "Do not decode and compare each chunk");

@@ -43,6 +43,7 @@ JsonReport statistics_json(const LoadStatistics& s) {
   json.set("decode_wait_seconds", s.decode_wait_seconds);
   json.set("prefault_busy_seconds", s.prefault_busy_seconds);
   json.set("decode_threads", s.decode_threads);
+  json.set("decode_kernel", decode_kernel());
   json.set("queue_depth", s.queue_depth);
   json.set("staging_bytes", s.staging_bytes);
   json.set("destination_bytes", s.destination_bytes);
@@ -60,19 +61,19 @@ JsonReport statistics_json(const LoadStatistics& s) {
 }
 
 std::string statistics_text(const LoadStatistics& s) {
-  return text("  decoded      ", format_size(s.bytes_decoded), " in ", format_seconds(s.seconds),
-              ", ", format_rate(decoded_rate(s)), ", bound by ", load_stage_name(s.bound),
-              "\n  read         ", format_size(s.bytes_read), " in ", s.read_count, " reads (",
-              s.short_read_count, " resumed), ", format_size(s.bytes_read_in_place), " in place, ",
-              format_size(s.bytes_stored), " wanted\n  engine       ", engine_text(s),
-              ", queue depth ", s.queue_depth, ", staging ", format_size(s.staging_bytes),
-              "\n  waits        read ", format_seconds(s.read_wait_seconds), ", slot ",
-              format_seconds(s.slot_wait_seconds), "\n  decode       ", s.chunk_count, " chunks, ",
-              s.decode_threads, " threads, busy ", format_seconds(s.decode_busy_seconds),
-              ", waiting ", format_seconds(s.decode_wait_seconds), ", first touch ",
-              format_seconds(s.prefault_busy_seconds), "\n  destination  ",
-              format_size(s.destination_bytes), ", ", format_size(s.pinned_bytes), " pinned, ",
-              s.huge_pages ? "huge pages" : "small pages", "\n");
+  return text(
+      "  decoded      ", format_size(s.bytes_decoded), " in ", format_seconds(s.seconds), ", ",
+      format_rate(decoded_rate(s)), ", bound by ", load_stage_name(s.bound), "\n  read         ",
+      format_size(s.bytes_read), " in ", s.read_count, " reads (", s.short_read_count,
+      " resumed), ", format_size(s.bytes_read_in_place), " in place, ", format_size(s.bytes_stored),
+      " wanted\n  engine       ", engine_text(s), ", queue depth ", s.queue_depth, ", staging ",
+      format_size(s.staging_bytes), "\n  waits        read ", format_seconds(s.read_wait_seconds),
+      ", slot ", format_seconds(s.slot_wait_seconds), "\n  decode       ", s.chunk_count,
+      " chunks, ", s.decode_threads, " threads, ", decode_kernel(), ", busy ",
+      format_seconds(s.decode_busy_seconds), ", waiting ", format_seconds(s.decode_wait_seconds),
+      ", first touch ", format_seconds(s.prefault_busy_seconds), "\n  destination  ",
+      format_size(s.destination_bytes), ", ", format_size(s.pinned_bytes), " pinned, ",
+      s.huge_pages ? "huge pages" : "small pages", "\n");
 }
 
 }  // namespace qload::tools

@@ -207,6 +207,9 @@ typedef struct qload_load_options {
 
 QLOAD_API const char* qload_version(void);
 QLOAD_API const char* qload_error_name(int32_t code);
+/* The instruction set that entropy-coded chunks are decoded with in this process: "scalar", "sse",
+ * "avx2", "avx512" or "neon". QLOAD_KERNEL overrides the choice. */
+QLOAD_API const char* qload_decode_kernel(void);
 /* Name of a dtype as its file format spells it, or NULL for an unknown value. */
 QLOAD_API const char* qload_dtype_name(uint32_t dtype);
 

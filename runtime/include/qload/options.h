@@ -64,7 +64,8 @@ struct ModelOptions {
 };
 
 /// Everything here is allocated once, in Loader::create. The environment overrides two fields,
-/// for experiments on a device: QLOAD_IO=uring|pread, QLOAD_DIRECT=0|1.
+/// for experiments on a device: QLOAD_IO=uring|pread, QLOAD_DIRECT=0|1;
+/// and QLOAD_KERNEL=scalar|sse|avx2|avx512|neon chooses how chunks are decoded, once a process.
 struct LoaderOptions {
   IoBackend io_backend = IoBackend::kAuto;
   DirectIo direct_io = DirectIo::kOptional;
@@ -120,6 +121,9 @@ struct LoadStatistics {
 /// Stable lower-case names for reports: "uring", "storage" ...
 const char* io_backend_name(IoBackend backend);
 const char* load_stage_name(LoadStage stage);
+/// The instruction set that entropy-coded chunks are decoded with in this process: "scalar", "sse",
+/// "avx2", "avx512" or "neon". Static storage.
+const char* decode_kernel();
 
 struct LoadOptions {
   Verify verify = Verify::kChunks;
