@@ -3,7 +3,9 @@
 #include <cstdio>
 #include <exception>
 
+#include "bench/codec/bench_codecs_command.h"
 #include "bench/load/bench_load_command.h"
+#include "bench/recipes/bench_recipes_command.h"
 
 namespace {
 
@@ -16,6 +18,8 @@ int run_bench(int argument_count, char** arguments) {
   app.require_subcommand(1);
   int exit_code = 0;
   qload::bench::add_load_command(app, &exit_code);
+  qload::bench::add_codecs_command(app, &exit_code);
+  qload::bench::add_recipes_command(app, &exit_code);
   try {
     app.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {

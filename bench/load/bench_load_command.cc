@@ -1,10 +1,11 @@
 #include "bench/load/bench_load_command.h"
 
 #include <CLI/CLI.hpp>
-#include <fstream>
 #include <iostream>
 #include <memory>
+#include <sstream>
 
+#include "bench/load/command_output.h"
 #include "bench/load/fresh_memory.h"
 #include "bench/load/load_benchmark.h"
 #include "bench/load/parallel.h"
@@ -26,27 +27,11 @@ struct Arguments {
   std::string markdown_path;
 };
 
-constexpr int kExitFailed = 1;
-constexpr int kExitWrongAnswer = 3;
-
 void list_contenders() {
   for (const ContenderKind& kind : all_contenders()) {
     std::cout << (kind.standard ? "* " : "  ") << kind.name << ": " << kind.description << '\n';
   }
   std::cout << "* runs unless --contenders says otherwise\n";
-}
-
-int fail(const Error& error) {
-  std::cerr << "qload_bench: " << error_code_name(error.code()) << ": " << error.message() << '\n';
-  return error.code() == ErrorCode::kCorrupt ? kExitWrongAnswer : kExitFailed;
-}
-
-bool write_text(const std::string& path, const std::string& content) {
-  std::ofstream file(path, std::ios::binary);
-  file << content << std::flush;
-  if (file.good()) return true;
-  std::cerr << "qload_bench: cannot write " << path << '\n';
-  return false;
 }
 
 int run(const Arguments& arguments) {
@@ -72,7 +57,7 @@ int run(const Arguments& arguments) {
 
   InterruptGuard interrupts;
   const auto report = run_load_benchmark(options, interrupts);
-  if (!report) return fail(report.error());
+  if (!report) return report_failure(report.error());
   print_report(*report, TableStyle::kText, std::cout);
   if (!arguments.json_path.empty() &&
       !write_text(arguments.json_path, report_to_json(*report) + "\n")) {

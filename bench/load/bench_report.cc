@@ -1,56 +1,15 @@
 #include "bench/load/bench_report.h"
 
-#include <algorithm>
 #include <array>
-#include <cstdarg>
-#include <cstdio>
 
+#include "bench/load/report_table.h"
 #include "format/base/format_text.h"
 
 namespace qload::bench {
 namespace {
 
-[[gnu::format(printf, 1, 2)]] std::string print(const char* format, ...) {
-  std::array<char, 512> buffer;
-  va_list arguments;
-  va_start(arguments, format);
-  const int length = std::vsnprintf(buffer.data(), buffer.size(), format, arguments);
-  va_end(arguments);
-  return std::string(buffer.data(), std::min<size_t>(std::max(length, 0), buffer.size() - 1));
-}
-
 double giga(double bytes) { return bytes / 1e9; }
 double mega(uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
-
-// "key   value" lines, or a list in Markdown.
-class Facts {
- public:
-  Facts(std::ostream& out, TableStyle style) : out_(out), style_(style) {}
-  void add(std::string_view key, const std::string& value) {
-    if (style_ == TableStyle::kMarkdown) {
-      out_ << "- " << key << ": " << value << '\n';
-    } else {
-      out_ << print("%-14s %s\n", std::string(key).c_str(), value.c_str());
-    }
-  }
-
- private:
-  std::ostream& out_;
-  const TableStyle style_;
-};
-
-void print_machine(const Machine& machine, Facts& facts) {
-  facts.add("cpu", text(machine.cpu, ", ", machine.processors, " processors, virtual machine: ",
-                        machine.virtualised, ", governor: ", machine.governor));
-  facts.add("memory", print("%.1f GB, %.1f GB available, huge pages: %s, memlock: %s",
-                            giga(static_cast<double>(machine.memory_bytes)),
-                            giga(static_cast<double>(machine.memory_available_bytes)),
-                            machine.huge_pages.c_str(), machine.memlock.c_str()));
-  facts.add("kernel", machine.kernel);
-  facts.add("storage", text(machine.file_system, ", read-ahead ", machine.read_ahead,
-                            ", scheduler ", machine.scheduler));
-  facts.add("compiler", machine.compiler);
-}
 
 void print_model(const LoadReport& report, Facts& facts) {
   facts.add("model",
@@ -96,24 +55,9 @@ std::vector<std::string> row_of(const LoadReport& report, const TemperatureResul
           print("%.0f", mega(summary.peak_bytes))};
 }
 
-void print_row(const std::vector<std::string>& row, TableStyle style, std::ostream& out) {
-  if (style == TableStyle::kMarkdown) {
-    out << "|";
-    for (const std::string& cell : row) out << ' ' << cell << " |";
-    out << '\n';
-    return;
-  }
-  out << print("%-15s", row[0].c_str());
-  for (size_t column = 1; column < row.size(); ++column) out << print("%10s", row[column].c_str());
-  out << '\n';
-}
-
 void print_table(const LoadReport& report, const TemperatureResult& temperature, TableStyle style,
                  std::ostream& out) {
-  print_row({kColumns.begin(), kColumns.end()}, style, out);
-  if (style == TableStyle::kMarkdown) {
-    print_row({"---", "---:", "---:", "---:", "---:", "---:", "---:", "---:"}, style, out);
-  }
+  print_titles({kColumns.begin(), kColumns.end()}, style, out);
   for (const ContenderResult& contender : temperature.contenders) {
     if (contender.left_out.empty()) print_row(row_of(report, temperature, contender), style, out);
   }
@@ -195,6 +139,8 @@ void print_statistics(const LoadReport& report, const TemperatureResult& tempera
 void print_report(const LoadReport& report, TableStyle style, std::ostream& out) {
   Facts facts(out, style);
   print_machine(report.machine, facts);
+  facts.add("storage", text(report.machine.file_system, ", read-ahead ", report.machine.read_ahead,
+                            ", scheduler ", report.machine.scheduler));
   print_model(report, facts);
   if (report.sweep_rate > 0) {
     facts.add("sweep", print("best %u KiB x %u in flight, %.3f GB/s (%s, unthrottled)%s",

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bench/load/machine.h"
+#include "bench/load/report_table.h"
 #include "bench/load/roofline.h"
 #include "bench/load/spread.h"
 #include "qload/options.h"
@@ -82,7 +83,6 @@ struct BestPlain {
 };
 std::optional<BestPlain> compare_with_best_plain(const TemperatureResult& temperature);
 
-enum class TableStyle : uint8_t { kText, kMarkdown };
 void print_report(const LoadReport& report, TableStyle style, std::ostream& out);
 std::string report_to_json(const LoadReport& report);
 

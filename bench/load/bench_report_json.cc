@@ -1,27 +1,12 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/load/bench_report.h"
+#include "bench/load/report_json.h"
 
 namespace qload::bench {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json machine_to_json(const Machine& machine) {
-  return {{"cpu", machine.cpu},
-          {"processors", machine.processors},
-          {"kernel", machine.kernel},
-          {"memory_bytes", machine.memory_bytes},
-          {"memory_available_bytes", machine.memory_available_bytes},
-          {"file_system", machine.file_system},
-          {"read_ahead", machine.read_ahead},
-          {"scheduler", machine.scheduler},
-          {"huge_pages", machine.huge_pages},
-          {"governor", machine.governor},
-          {"memlock", machine.memlock},
-          {"virtualised", machine.virtualised},
-          {"compiler", machine.compiler}};
-}
 
 Json statistics_to_json(const LoadStatistics& s) {
   return {{"seconds", s.seconds},
@@ -51,10 +36,6 @@ Json statistics_to_json(const LoadStatistics& s) {
           {"staging_bytes", s.staging_bytes},
           {"destination_bytes", s.destination_bytes},
           {"pinned_bytes", s.pinned_bytes}};
-}
-
-Json spread_to_json(const Spread& spread) {
-  return {{"median", spread.median}, {"min", spread.min}, {"max", spread.max}};
 }
 
 Json contender_to_json(const LoadReport& report, const TemperatureResult& temperature,

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <memory>
-#include <numeric>
-#include <random>
 #include <utility>
 
 #include "bench/load/fresh_memory.h"
 #include "bench/load/model_forms.h"
 #include "bench/load/progress_line.h"
+#include "bench/load/round_order.h"
 #include "bench/load/scratch_directory.h"
 #include "bench/load/throttle.h"
 #include "bench/load/timed_run.h"
@@ -115,16 +114,6 @@ Status measure_pair(Bench& bench, double load_seconds, TemperatureResult& result
   pair.load_seconds = load_seconds;
   result.pairs.push_back(pair);
   return Ok{};
-}
-
-// A new order each round, the same in every benchmark: with a mere rotation everybody would always
-// follow the same neighbour and inherit what it left behind.
-std::vector<size_t> order_of_round(size_t count, uint32_t round) {
-  std::vector<size_t> order(count);
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::mt19937_64 random(round);
-  for (size_t last = count; last > 1; --last) std::swap(order[last - 1], order[random() % last]);
-  return order;
 }
 
 Status run_round(Bench& bench, uint32_t round, TemperatureResult& result) {
