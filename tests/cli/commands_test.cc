@@ -187,7 +187,8 @@ TEST(CliCommands, LoadReportsAndChecksEveryByte) {
   EXPECT_EQ(json["checked"], true);
   ASSERT_EQ(json["loads"].size(), 3u);
   for (const auto& load : json["loads"]) {
-    EXPECT_EQ(load.size(), 28u) << "each field of LoadStatistics, and the rate";
+    EXPECT_EQ(load.size(), 29u) << "each field of LoadStatistics, the rate, and the kernel";
+    EXPECT_NE(load["decode_kernel"], "");
     EXPECT_EQ(load["bytes_decoded"], json["decoded_bytes"]);
     EXPECT_EQ(load["engine"], "pread");
     EXPECT_EQ(load["direct"], false);

@@ -12,6 +12,9 @@ namespace {
 
 using testing::ElementsAre;
 
+/// A ProgressMeter refers to its function.
+const std::function<void(const PackProgress&)> kUntold;
+
 class FindDuplicates : public testing::Test {
  protected:
   /// Adds a one-dimensional tensor of U8 named by its number.
@@ -28,7 +31,7 @@ class FindDuplicates : public testing::Test {
   /// The answer of one thread, which is that of several.
   std::vector<uint32_t> find() {
     const ModelSource source = open();
-    ProgressMeter progress({}, 0);
+    ProgressMeter progress(kUntold, 0);
     auto one = find_duplicates(source, 1, progress, {});
     EXPECT_TRUE(one.ok()) << (one.ok() ? "" : one.error().message());
     for (uint32_t threads : {2u, 7u}) {
@@ -114,7 +117,7 @@ TEST_F(FindDuplicates, AcrossFiles) {
                  .build());
   auto source = open_model_source(directory_.path(), OpenAs::kDetect);
   ASSERT_TRUE(source.ok()) << source.error().message();
-  ProgressMeter progress({}, 0);
+  ProgressMeter progress(kUntold, 0);
   EXPECT_THAT(find_duplicates(*source, 2, progress, {}).value(), ElementsAre(0, 1, 0));
 }
 
@@ -143,7 +146,7 @@ TEST_F(FindDuplicates, StopsWhenAsked) {
   for (int i = 0; i < 2; ++i) add(random_bytes(10'000, 1));
   std::stop_source stop;
   stop.request_stop();
-  ProgressMeter progress({}, 0);
+  ProgressMeter progress(kUntold, 0);
   auto found = find_duplicates(open(), 2, progress, stop.get_token());
   ASSERT_FALSE(found.ok());
   EXPECT_EQ(found.error().code(), ErrorCode::kCancelled);
@@ -153,7 +156,7 @@ TEST_F(FindDuplicates, AFileThatShrankIsAnError) {
   for (int i = 0; i < 2; ++i) add(random_bytes(10'000, 1));
   const ModelSource source = open();
   std::filesystem::resize_file(path_, 12'000);
-  ProgressMeter progress({}, 0);
+  ProgressMeter progress(kUntold, 0);
   auto found = find_duplicates(source, 2, progress, {});
   ASSERT_FALSE(found.ok());
   EXPECT_EQ(found.error().code(), ErrorCode::kCorrupt);
