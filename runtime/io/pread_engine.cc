@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <mutex>
 #include <system_error>
@@ -53,10 +54,10 @@ class PreadEngine final : public ReadEngine {
   uint32_t depth() const override { return depth_; }
   uint32_t in_flight() const override { return in_flight_; }
 
-  Status attach(const ReadFiles& files) override {
-    QLOAD_ASSERT(in_flight_ == 0);
+  Status attach_at(uint32_t file, const ReadFiles& files) override {
+    QLOAD_ASSERT(file < kFileSlots);
     std::lock_guard lock(mutex_);
-    files_ = files;
+    files_[file] = files;
     return Ok{};
   }
 
@@ -73,13 +74,22 @@ class PreadEngine final : public ReadEngine {
   size_t wait(std::span<Completion> out) override {
     QLOAD_ASSERT(in_flight_ > 0 && !out.empty());
     std::unique_lock lock(mutex_);
-    finished_ready_.wait(lock, [this] { return !finished_.empty(); });
+    finished_ready_.wait(lock, [this] { return !finished_.empty() || woken_; });
+    woken_ = false;
     const size_t count = std::min(out.size(), finished_.size());
     const auto end = finished_.begin() + static_cast<std::ptrdiff_t>(count);
     std::copy(finished_.begin(), end, out.begin());
     finished_.erase(finished_.begin(), end);
     in_flight_ -= static_cast<uint32_t>(count);
     return count;
+  }
+
+  void wake() override {
+    {
+      std::lock_guard lock(mutex_);
+      woken_ = true;
+    }
+    finished_ready_.notify_one();
   }
 
   EngineCounters counters() const override {
@@ -96,7 +106,7 @@ class PreadEngine final : public ReadEngine {
       const Read read = queue_[queue_head_];
       queue_head_ = (queue_head_ + 1) % depth_;
       --queue_count_;
-      const ReadFiles files = files_;
+      const ReadFiles files = files_[read.file];
       lock.unlock();
       const Transfer transfer = carry_out(read, files);
       lock.lock();
@@ -125,13 +135,14 @@ class PreadEngine final : public ReadEngine {
   mutable std::mutex mutex_;
   std::condition_variable work_ready_;
   std::condition_variable finished_ready_;
-  ReadFiles files_;
+  std::array<ReadFiles, kFileSlots> files_;
   std::vector<Read> queue_;  // A ring: queue_count_ reads from queue_head_ on.
   size_t queue_head_ = 0;
   size_t queue_count_ = 0;
   std::vector<Completion> finished_;  // Never more than depth_.
   EngineCounters counters_;
   bool stopping_ = false;
+  bool woken_ = false;
 };
 
 }  // namespace

@@ -19,6 +19,7 @@ struct Read {
   uint32_t bytes_required = 0;  ///< Success needs this many; the rest may lie past the end.
   uint32_t tag = 0;             ///< Returned in the Completion.
   bool direct = false;  ///< Through the O_DIRECT descriptor: offset, data and bytes aligned.
+  uint32_t file = 0;    ///< The file slot it reads, filled by attach_at().
 };
 
 struct Completion {
@@ -27,7 +28,10 @@ struct Completion {
   uint32_t bytes = 0;    ///< At least bytes_required when error_number is 0.
 };
 
-/// The file being read. -1: not available. Descriptors are borrowed for the engine's attachment.
+/// Files that one engine reads at a time: each load under way has a slot.
+inline constexpr uint32_t kFileSlots = 8;
+
+/// A file being read. -1: not available. Descriptors are borrowed for the engine's attachment.
 struct ReadFiles {
   int buffered = -1;
   int direct = -1;
@@ -46,14 +50,20 @@ class ReadEngine {
   virtual ~ReadEngine() = default;
   virtual IoBackend backend() const = 0;
 
-  /// Directs following reads to `files`; none: lets go of the last. REQUIRES: nothing in flight.
-  virtual Status attach(const ReadFiles& files) = 0;
+  /// Directs following reads of slot `file` to `files`; none: lets go of the last. REQUIRES: file <
+  /// kFileSlots, and nothing of that slot in flight.
+  virtual Status attach_at(uint32_t file, const ReadFiles& files) = 0;
+  /// The same for slot 0, for callers that read one file.
+  Status attach(const ReadFiles& files) { return attach_at(0, files); }
   /// Starts `read`. REQUIRES: fewer than depth() in flight. A failure to start comes back as a
   /// Completion.
   virtual void submit(const Read& read) = 0;
-  /// Blocks until at least one read finished; fills `out`, returns how many. REQUIRES: at least
-  /// one in flight. Always makes progress; cannot fail.
+  /// Blocks until at least one read finished or wake() was called; fills `out`, returns how many
+  /// finished. REQUIRES: at least one in flight. Always makes progress; cannot fail.
   virtual size_t wait(std::span<Completion> out) = 0;
+  /// Makes a wait() under way, or the next one, return early. Any thread. Where the kernel has no
+  /// means for it, nothing happens: the owner looks up at the next completion.
+  virtual void wake() = 0;
 
   virtual uint32_t depth() const = 0;
   virtual uint32_t in_flight() const = 0;

@@ -1,5 +1,7 @@
 // The io_uring engine. The only file that includes liburing.
 #include <liburing.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -40,13 +42,17 @@ constexpr std::array kSetupFlags = {
 // it holds none of ours: after a second they fail with its errno.
 constexpr uint32_t kRefusalsMax = 1000;
 
-// Indices in the registered file table.
-constexpr int kBufferedIndex = 0;
-constexpr int kDirectIndex = 1;
+// The registered file table has two places for each file slot: its buffered descriptor, then its
+// direct one.
+constexpr size_t kTableSize = 2 * kFileSlots;
+
+// The user data of the poll that wake() answers; reads have their slot's number.
+constexpr uint64_t kWakeTag = ~uint64_t{0};
 
 /// Owned by one thread; the kernel (SINGLE_ISSUER) refuses any other. Each read in flight has a
-/// Transfer in slots_, and its slot's index as the ring's user data. The submission queue has at
-/// least depth() entries and a read at most one of them, so an entry is always free.
+/// Transfer in slots_, and its slot's index as the ring's user data. The submission queue has one
+/// entry more than depth(), a read has at most one of them and the poll for wake() one, so an entry
+/// is always free.
 class UringEngine final : public ReadEngine {
  public:
   explicit UringEngine(const EngineOptions& options)
@@ -62,6 +68,7 @@ class UringEngine final : public ReadEngine {
     std::array<Completion, 64> ignored;
     while (in_flight_ > 0) wait(ignored);
     io_uring_queue_exit(&ring_);
+    if (wake_descriptor_ >= 0) close(wake_descriptor_);
   }
 
   /// 0, or the errno of the kernel's refusal.
@@ -70,39 +77,45 @@ class UringEngine final : public ReadEngine {
     for (const unsigned flags : kSetupFlags) {
       io_uring_params params = {};
       params.flags = flags;
-      refused = -io_uring_queue_init_params(depth_, &ring_, &params);
+      refused = -io_uring_queue_init_params(depth_ + 1, &ring_, &params);
       if (refused != EINVAL) break;
     }
     if (refused != 0) return refused;
     ring_exists_ = true;
     io_uring_register_ring_fd(&ring_);  // Saves a lookup in each call; fine without.
-    constexpr std::array<int, 2> kNone = {-1, -1};
-    file_table_exists_ = io_uring_register_files(&ring_, kNone.data(), kNone.size()) == 0;
+    std::array<int, kTableSize> none;
+    none.fill(-1);
+    file_table_exists_ = io_uring_register_files(&ring_, none.data(), none.size()) == 0;
     register_staging();
-    return probe();
+    refused = probe();
+    // After the probe: a kernel that refuses to poll an event counter still reads.
+    if (refused == 0) wake_descriptor_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    wake_works_ = wake_descriptor_ >= 0;
+    return refused;
   }
 
   IoBackend backend() const override { return IoBackend::kUring; }
   uint32_t depth() const override { return depth_; }
   uint32_t in_flight() const override { return in_flight_; }
   bool broken() const override { return broken_ != 0; }
-  bool files_registered() const override { return files_registered_; }
+  bool files_registered() const override { return last_registered_; }
   bool buffers_registered() const override { return buffers_registered_; }
   EngineCounters counters() const override { return counters_; }
 
   /// A file that does not register (a bad descriptor, an old kernel) is read by descriptor.
-  Status attach(const ReadFiles& files) override {
-    QLOAD_ASSERT(in_flight_ == 0);
-    files_ = files;
-    files_registered_ = false;
+  Status attach_at(uint32_t file, const ReadFiles& files) override {
+    QLOAD_ASSERT(file < kFileSlots);
+    files_[file] = files;
+    registered_[file] = false;
     if (!file_table_exists_) return Ok{};
+    const unsigned first = 2 * file;
     const std::array<int, 2> wanted = {files.buffered, files.direct};
-    static_assert(kBufferedIndex == 0 && kDirectIndex == 1);
-    files_registered_ = io_uring_register_files_update(&ring_, 0, wanted.data(), 2) == 2;
-    if (!files_registered_) {
+    registered_[file] = io_uring_register_files_update(&ring_, first, wanted.data(), 2) == 2;
+    if (!registered_[file]) {
       constexpr std::array<int, 2> kNone = {-1, -1};  // Holds no file by half.
-      io_uring_register_files_update(&ring_, 0, kNone.data(), 2);
+      io_uring_register_files_update(&ring_, first, kNone.data(), 2);
     }
+    if (files.buffered >= 0 || files.direct >= 0) last_registered_ = registered_[file];
     return Ok{};
   }
 
@@ -119,8 +132,14 @@ class UringEngine final : public ReadEngine {
     }
     const uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
-    slots_[slot] = Transfer(read, files_.direct_alignment);
+    slots_[slot] = Transfer(read, files_[read.file].direct_alignment);
     queue(slot);
+  }
+
+  void wake() override {
+    constexpr uint64_t kOne = 1;
+    // A full counter has woken the owner already.
+    if (wake_descriptor_ >= 0) (void)!write(wake_descriptor_, &kOne, sizeof kOne);
   }
 
   size_t wait(std::span<Completion> out) override {
@@ -129,17 +148,22 @@ class UringEngine final : public ReadEngine {
     for (;;) {
       size_t count = take_unstarted(out);
       count += reap(out.subspan(count));
-      if (count > 0) {
+      if (count > 0 || std::exchange(woken_, false)) {
         // Reads that stay queued start before the caller turns to what has finished. A refusal
         // shows in the next call.
-        if (broken_ == 0 && io_uring_sq_ready(&ring_) > 0) io_uring_submit(&ring_);
+        if (broken_ == 0 && io_uring_sq_ready(&ring_) > 0 && io_uring_submit(&ring_) > 0) {
+          wake_queued_ = false;
+        }
         in_flight_ -= static_cast<uint32_t>(count);
         return count;
       }
+      if (!wake_armed_ && wake_works_) arm_wake();
       const int result = io_uring_submit_and_wait(&ring_, 1);
+      if (result > 0) wake_queued_ = false;
       if (result >= 0 || result == -EINTR) continue;
       QLOAD_ASSERT(result != -EEXIST);  // Another thread than the owner called.
-      const bool kernel_holds_some = io_uring_sq_ready(&ring_) < depth_ - free_slots_.size();
+      const uint32_t reads_queued = io_uring_sq_ready(&ring_) - (wake_queued_ ? 1 : 0);
+      const bool kernel_holds_some = reads_queued < depth_ - free_slots_.size();
       const bool may_pass = result == -EAGAIN || result == -EBUSY || result == -ENOMEM;
       if (!kernel_holds_some && (!may_pass || ++refusals >= kRefusalsMax)) {
         fail_queued(-result);
@@ -156,6 +180,27 @@ class UringEngine final : public ReadEngine {
     if (staging_.empty()) return;
     const iovec block = {staging_.data(), staging_.size()};
     buffers_registered_ = io_uring_register_buffers(&ring_, &block, 1) == 0;
+  }
+
+  /// Asks the ring to answer when wake() counts up. Queued alone, so that when the kernel refuses
+  /// to take it, it is known to be the first of the queue until something is taken.
+  void arm_wake() {
+    if (io_uring_sq_ready(&ring_) > 0) io_uring_submit(&ring_);
+    if (io_uring_sq_ready(&ring_) > 0) return;
+    io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+    QLOAD_ASSERT(entry != nullptr);
+    io_uring_prep_poll_add(entry, wake_descriptor_, POLLIN);
+    io_uring_sqe_set_data64(entry, kWakeTag);
+    wake_armed_ = true;
+    wake_queued_ = io_uring_submit(&ring_) != 1;
+  }
+
+  void take_wake(int result) {
+    wake_armed_ = false;
+    woken_ = true;
+    uint64_t count = 0;
+    (void)!read(wake_descriptor_, &count, sizeof count);
+    if (result < 0) wake_works_ = false;  // A kernel that does not poll would answer without end.
   }
 
   /// Reads one page through the ring, by READ and, where staging is registered, by READ_FIXED.
@@ -200,15 +245,17 @@ class UringEngine final : public ReadEngine {
     const bool direct = transfer.read().direct;
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     QLOAD_ASSERT(entry != nullptr);
-    int descriptor = direct ? files_.direct : files_.buffered;
-    if (files_registered_) descriptor = direct ? kDirectIndex : kBufferedIndex;
+    const uint32_t file = transfer.read().file;
+    int descriptor = direct ? files_[file].direct : files_[file].buffered;
+    const bool registered = registered_[file];
+    if (registered) descriptor = static_cast<int>(2 * file + (direct ? 1 : 0));
     if (lies_in_registered_staging(transfer)) {
       io_uring_prep_read_fixed(entry, descriptor, transfer.data(), transfer.bytes(),
                                transfer.offset(), 0);
     } else {
       io_uring_prep_read(entry, descriptor, transfer.data(), transfer.bytes(), transfer.offset());
     }
-    if (files_registered_) io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
+    if (registered) io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
     io_uring_sqe_set_data64(entry, slot);
   }
 
@@ -232,9 +279,14 @@ class UringEngine final : public ReadEngine {
     size_t count = 0;
     io_uring_cqe* entry = nullptr;
     while (count < out.size() && io_uring_peek_cqe(&ring_, &entry) == 0) {
-      const auto slot = static_cast<uint32_t>(io_uring_cqe_get_data64(entry));
+      const uint64_t tag = io_uring_cqe_get_data64(entry);
       const int result = entry->res;
       io_uring_cqe_seen(&ring_, entry);
+      if (tag == kWakeTag) {
+        take_wake(result);
+        continue;
+      }
+      const auto slot = static_cast<uint32_t>(tag);
       Transfer& transfer = slots_[slot];
       if (transfer.take_result(result) == Transfer::Next::kResume) {
         queue(slot);
@@ -262,7 +314,8 @@ class UringEngine final : public ReadEngine {
   const uint32_t depth_;
   const std::span<std::byte> staging_;
   io_uring ring_ = {};
-  ReadFiles files_;
+  std::array<ReadFiles, kFileSlots> files_;
+  std::array<bool, kFileSlots> registered_ = {};
   std::vector<Transfer> slots_;
   std::vector<uint32_t> free_slots_;
   std::vector<Completion> unstarted_;  // Failed before the kernel had them.
@@ -271,8 +324,13 @@ class UringEngine final : public ReadEngine {
   int broken_ = 0;  // The errno for which the ring is no longer used.
   bool ring_exists_ = false;
   bool file_table_exists_ = false;
-  bool files_registered_ = false;
+  bool last_registered_ = false;  // The last file attached.
   bool buffers_registered_ = false;
+  int wake_descriptor_ = -1;  // An event counter that any thread writes; fixed once set up.
+  bool wake_works_ = false;
+  bool wake_armed_ = false;
+  bool wake_queued_ = false;  // The poll is the first entry of the submission queue.
+  bool woken_ = false;
 };
 
 Error refused_error(int error_number, int* refusal) {

@@ -1,5 +1,7 @@
 #include "runtime/load/load_session.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -22,13 +24,6 @@ constexpr uint32_t kJobBytes = 128u << 10;
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-// Short enough for a string's own storage: making it needs no memory.
-Error out_of_memory() { return Error(ErrorCode::kOutOfMemory, "out of memory"); }
-
 }  // namespace
 
 LoadSession::LoadSession(Setup setup)
@@ -36,6 +31,15 @@ LoadSession::LoadSession(Setup setup)
   for (size_t i = 0; i < pieces_left_.size(); ++i) {
     pieces_left_[i].store(setup_.plan.raw_chunks[i].piece_count, std::memory_order_relaxed);
   }
+}
+
+void LoadSession::start() {
+  prefaulter_.start(setup_.fresh_memory, setup_.huge_pages);
+  work_ = setup_.pool->open(this);
+}
+
+bool LoadSession::wait_finished(std::chrono::milliseconds limit) {
+  return setup_.pool->wait_finished(work_, limit, pool_counters_);
 }
 
 bool LoadSession::stopping() const {
@@ -49,6 +53,9 @@ void LoadSession::fail(Error error) {
   failed_.store(true, std::memory_order_relaxed);
 }
 
+// Short enough for a string's own storage: making it needs no memory.
+void LoadSession::fail_out_of_memory() { fail(Error(ErrorCode::kOutOfMemory, "out of memory")); }
+
 Status LoadSession::take_status() {
   const std::lock_guard lock(mutex_);
   if (error_) return *error_;
@@ -59,208 +66,149 @@ Status LoadSession::take_status() {
   return Ok{};
 }
 
-// Everything that the loop needs is allocated here, before the first read: memory that runs out
-// later could not be waited for.
-bool LoadSession::prepare(const LoadMachinery& machinery) {
-  try {
-    const uint32_t depth = machinery.engine->depth();
-    flights_.resize(depth);
-    completions_.resize(depth);
-    again_in_slot_.reserve(depth);
-    free_tags_.reserve(depth);
-    for (uint32_t tag = depth; tag-- > 0;) free_tags_.push_back(tag);
-  } catch (const std::bad_alloc&) {
-    fail(out_of_memory());
-    return false;
-  }
-  direct_ = setup_.direct_file != nullptr;
-  ReadFiles files;
-  files.buffered = setup_.container->file.descriptor();
-  if (direct_) {
-    files.direct = setup_.direct_file->descriptor();
-    files.direct_alignment = setup_.direct_file->alignment();
-  }
-  Status attached = machinery.engine->attach(files);
-  if (!attached.ok()) fail(std::move(attached).error());
-  return attached.ok();
-}
-
-void LoadSession::run_reads(const LoadMachinery& machinery) {
-  staging_ = machinery.staging;
-  if (!prepare(machinery)) return;
-  prefaulter_.start(setup_.fresh_memory, setup_.huge_pages);
-  machinery.pool->begin(this);
-  read_everything(machinery);
-  pool_counters_ = machinery.pool->finish();
-}
-
-// The loop of the I/O thread: keep the engine full, wait for whatever finishes, hand it on. When
-// nothing is in flight and reads are left, only decoding can free a slot, so wait for that.
-void LoadSession::read_everything(const LoadMachinery& machinery) {
-  while (true) {
-    while (!stopping() && submit_next(machinery)) {
+// Cuts what has arrived into jobs. Every job of a staged read holds the region until it is done.
+void LoadSession::arrived(uint32_t number, uint32_t region) {
+  const PlanRead& read = setup_.plan.reads[number];
+  if (region != StagingArea::kNoRegion) return push_staged(read, region);
+  for (uint32_t i = 0; i < read.piece_count; ++i) {
+    const PlanPiece& piece = setup_.plan.pieces[read.first_piece + i];
+    if (pieces_left_[piece.raw_chunk].fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      setup_.pool->push(work_, {kRawCheck, piece.raw_chunk, 1, region});
     }
-    if (machinery.engine->in_flight() == 0) {
-      const bool reads_left = next_read_ < setup_.plan.reads.size() || !again_in_slot_.empty();
-      if (!reads_left || stopping()) return;
-      const auto begin = Clock::now();
-      machinery.staging->wait_for_free();
-      slot_wait_seconds_ += seconds_since(begin);
-      continue;
-    }
-    const auto begin = Clock::now();
-    const size_t count = machinery.engine->wait(completions_);
-    read_wait_seconds_ += seconds_since(begin);
-    for (size_t i = 0; i < count; ++i) handle(machinery, completions_[i]);
   }
 }
 
-// Starts one more read. False when there is none, no tag, or no slot for it.
-bool LoadSession::submit_next(const LoadMachinery& machinery) {
-  if (free_tags_.empty()) return false;
-  if (!again_in_slot_.empty()) {
-    const auto slot = machinery.staging->acquire();
-    if (!slot) return false;
-    submit(machinery, again_in_slot_.back(), *slot);
-    again_in_slot_.pop_back();
-    return true;
-  }
-  if (next_read_ >= setup_.plan.reads.size()) return false;
-  uint32_t slot = kNoSlot;
-  if (setup_.plan.reads[next_read_].in_place == nullptr) {
-    const auto acquired = machinery.staging->acquire();
-    if (!acquired) return false;
-    slot = *acquired;
-  }
-  submit(machinery, next_read_++, slot);
-  return true;
-}
-
-void LoadSession::submit(const LoadMachinery& machinery, uint32_t number, uint32_t slot) {
-  const PlanRead& planned = setup_.plan.reads[number];
-  const uint32_t tag = free_tags_.back();
-  free_tags_.pop_back();
-  flights_[tag] = {number, slot, direct_};
-  Read read;
-  read.offset = planned.offset;
-  read.data = slot == kNoSlot ? planned.in_place : machinery.staging->slot(slot);
-  read.bytes = planned.bytes;
-  read.bytes_required = planned.bytes_required;
-  read.tag = tag;
-  read.direct = direct_;
-  machinery.engine->submit(read);
-}
-
-void LoadSession::handle(const LoadMachinery& machinery, const Completion& completion) {
-  const InFlight flight = flights_[completion.tag];
-  free_tags_.push_back(completion.tag);
-  if (completion.error_number != 0) {
-    if (retry(machinery, flight, completion.error_number)) return;
-    fail_read(setup_.plan.reads[flight.read], completion);
-    if (flight.slot != kNoSlot) machinery.staging->release(flight.slot);
-    return;
-  }
-  ++read_count_;
-  bytes_read_ += completion.bytes;
-  if (flight.slot == kNoSlot) bytes_in_place_ += completion.bytes;
-  if (stopping()) {
-    if (flight.slot != kNoSlot) machinery.staging->release(flight.slot);
-    return;
-  }
-  dispatch(machinery, flight);
-}
-
-void LoadSession::fail_read(const PlanRead& planned, const Completion& completion) {
-  try {
-    std::string what = text(quote(setup_.container->file.name()), ": cannot read ", planned.bytes,
-                            " bytes at offset ", planned.offset);
-    fail(completion.error_number == ENODATA
-             ? Error(ErrorCode::kCorrupt, text(what, ": the file ends after ", completion.bytes,
-                                               " of them; it was truncated after it was opened"))
-             : error_from_errno(std::move(what), completion.error_number));
-  } catch (const std::bad_alloc&) {
-    fail(out_of_memory());
-  }
-}
-
-// Two refusals are no failures. O_DIRECT may pass open and be refused at the read (EINVAL): go on
-// through the page cache. The kernel may not be able to read into foreign memory (EFAULT, memory
-// mapped from a device): read that part into a slot and copy.
-bool LoadSession::retry(const LoadMachinery& machinery, const InFlight& flight, int error_number) {
-  if (stopping()) return false;
-  const bool refused = error_number == EINVAL || error_number == EOPNOTSUPP;
-  if (refused && flight.direct && !setup_.direct_required) {
-    direct_ = false;
-    direct_refused_ = true;
-    submit(machinery, flight.read, flight.slot);
-    return true;
-  }
-  if (error_number == EFAULT && flight.slot == kNoSlot) {
-    again_in_slot_.push_back(flight.read);
-    return true;
-  }
-  return false;
-}
-
-// Cuts what has arrived into jobs. Every job of a staged read holds the slot until it is done.
-void LoadSession::dispatch(const LoadMachinery& machinery, const InFlight& flight) {
-  const PlanRead& planned = setup_.plan.reads[flight.read];
-  if (flight.slot == kNoSlot) {
-    for (uint32_t i = 0; i < planned.piece_count; ++i) {
-      const PlanPiece& piece = setup_.plan.pieces[planned.first_piece + i];
-      if (pieces_left_[piece.raw_chunk].fetch_sub(1, std::memory_order_acq_rel) == 1) {
-        machinery.pool->push({kRawCheck, piece.raw_chunk, 1, kNoSlot});
-      }
-    }
-    return;
-  }
-  // The I/O thread itself is a user of the slot until all jobs are pushed.
+void LoadSession::push_staged(const PlanRead& read, uint32_t region) {
+  // The caller itself is a user of the region until all jobs are pushed.
   const auto push = [&](const DecodeJob& job) {
-    machinery.staging->add_user(flight.slot);
-    machinery.pool->push(job);
+    setup_.staging->add_user(region);
+    setup_.pool->push(work_, job);
   };
-  DecodeJob job{kChunks, planned.first_chunk, 0, flight.slot};
+  DecodeJob job{kChunks, read.first_chunk, 0, region};
   uint32_t job_bytes = 0;
-  for (uint32_t i = 0; i < planned.chunk_count; ++i) {
-    const PlanChunk& chunk = setup_.plan.chunks[planned.first_chunk + i];
+  for (uint32_t i = 0; i < read.chunk_count; ++i) {
+    const PlanChunk& chunk = setup_.plan.chunks[read.first_chunk + i];
     job_bytes += setup_.container->index.chunks()[chunk.chunk].stored_bytes;
     ++job.count;
-    if (job_bytes >= kJobBytes || i + 1 == planned.chunk_count) {
+    if (job_bytes >= kJobBytes || i + 1 == read.chunk_count) {
       push(job);
       job.first += job.count;
       job.count = 0;
       job_bytes = 0;
     }
   }
-  if (planned.piece_count > 0) {
-    push({kPieces, planned.first_piece, planned.piece_count, flight.slot});
-  }
-  machinery.staging->release(flight.slot);
+  if (read.piece_count > 0) push({kPieces, read.first_piece, read.piece_count, region});
+  setup_.staging->release(region);
 }
 
+// The read that a job belongs to lies in its region; chunks and pieces know their places in it.
 void LoadSession::run(const DecodeJob& job, DecodeContext& context) {
+  const bool staged = job.region != StagingArea::kNoRegion;
+  const std::byte* const data = staged ? setup_.staging->data(job.region) : nullptr;
   try {
     if (stopping()) {
-      // The slot is all that is left to give back.
+      // The region is all that is left to give back.
     } else if (job.kind == kChunks) {
-      run_chunks(job, context);
+      run_chunks(job.first, job.count, data, context);
     } else if (job.kind == kPieces) {
-      run_pieces(job);
+      run_pieces(job.first, job.count, data);
     } else {
       check_raw_chunk(job.first);
     }
   } catch (const std::bad_alloc&) {
-    fail(out_of_memory());
+    fail_out_of_memory();
   }
-  if (job.slot != kNoSlot) staging_->release(job.slot);
+  if (staged) setup_.staging->release(job.region);
 }
 
 bool LoadSession::run_idle() { return !stopping() && prefaulter_.touch_next(); }
 
-void LoadSession::run_chunks(const DecodeJob& job, DecodeContext& context) {
-  for (uint32_t i = 0; i < job.count && !stopping(); ++i) {
-    const PlanChunk& planned = setup_.plan.chunks[job.first + i];
-    Status status = decode_one(planned, staging_->slot(job.slot) + planned.read_offset, context);
+// Of a load out of the page cache: the next read, by this thread into memory that its cache still
+// holds, and at once decoded from there.
+DecodeWork::Pulled LoadSession::pull(DecodeContext& context) {
+  if (!setup_.cached) return Pulled::kDone;
+  uint32_t number = 0;
+  uint32_t region = StagingArea::kNoRegion;
+  const Pulled pulled = take_cached(number, region);
+  if (pulled != Pulled::kMore) return pulled;
+  const PlanRead& read = setup_.plan.reads[number];
+  const bool staged = region != StagingArea::kNoRegion;
+  std::byte* const data = staged ? setup_.staging->data(region) : read.in_place;
+  try {
+    const auto begin = Clock::now();
+    Status status = read_cached(read, data);
+    const auto taken = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin);
+    cached_nanoseconds_.fetch_add(static_cast<uint64_t>(taken.count()), std::memory_order_relaxed);
+    if (status.ok()) {
+      decode_cached(read, staged ? data : nullptr, context);
+    } else {
+      fail(std::move(status).error());
+    }
+  } catch (const std::bad_alloc&) {
+    fail_out_of_memory();
+  }
+  if (staged) setup_.staging->release(region);
+  return Pulled::kMore;
+}
+
+DecodeWork::Pulled LoadSession::take_cached(uint32_t& number, uint32_t& region) {
+  if (stopping()) {
+    setup_.staging->give_up(this);
+    return Pulled::kDone;
+  }
+  const std::lock_guard lock(mutex_);
+  if (next_cached_ == setup_.plan.reads.size()) return Pulled::kDone;
+  const PlanRead& read = setup_.plan.reads[next_cached_];
+  if (read.in_place == nullptr) {
+    const auto acquired = setup_.staging->acquire(read.bytes, this);
+    if (!acquired) return Pulled::kBusy;
+    region = *acquired;
+  }
+  number = next_cached_++;
+  return Pulled::kMore;
+}
+
+Status LoadSession::read_cached(const PlanRead& read, std::byte* data) {
+  const File& file = setup_.container->file;
+  uint32_t done = 0;
+  while (done < read.bytes_required) {
+    const ssize_t count = pread(file.descriptor(), data + done, read.bytes_required - done,
+                                static_cast<off_t>(read.offset + done));
+    if (count > 0) {
+      done += static_cast<uint32_t>(count);
+      continue;
+    }
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    std::string what = text(quote(file.name()), ": cannot read ", read.bytes_required,
+                            " bytes at offset ", read.offset);
+    if (count < 0) return error_from_errno(std::move(what), errno);
+    return Error(ErrorCode::kCorrupt, text(what, ": the file ends after ", done,
+                                           " of them; it was truncated after it was opened"));
+  }
+  cached_bytes_.fetch_add(done, std::memory_order_relaxed);
+  cached_reads_.fetch_add(1, std::memory_order_relaxed);
+  if (read.in_place != nullptr) cached_in_place_.fetch_add(done, std::memory_order_relaxed);
+  return Ok{};
+}
+
+// `data` null: the read landed in place.
+void LoadSession::decode_cached(const PlanRead& read, const std::byte* data,
+                                DecodeContext& context) {
+  run_chunks(read.first_chunk, read.chunk_count, data, context);
+  if (data != nullptr) return run_pieces(read.first_piece, read.piece_count, data);
+  for (uint32_t i = 0; i < read.piece_count && !stopping(); ++i) {
+    const uint32_t raw_chunk = setup_.plan.pieces[read.first_piece + i].raw_chunk;
+    if (pieces_left_[raw_chunk].fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      check_raw_chunk(raw_chunk);
+    }
+  }
+}
+
+void LoadSession::run_chunks(uint32_t first, uint32_t count, const std::byte* data,
+                             DecodeContext& context) {
+  for (uint32_t i = 0; i < count && !stopping(); ++i) {
+    const PlanChunk& planned = setup_.plan.chunks[first + i];
+    Status status = decode_one(planned, data + planned.read_offset, context);
     if (!status.ok()) return fail(std::move(status).error());
   }
 }
@@ -280,10 +228,10 @@ Status LoadSession::decode_one(const PlanChunk& planned, const std::byte* stored
   return Ok{};
 }
 
-void LoadSession::run_pieces(const DecodeJob& job) {
-  for (uint32_t i = 0; i < job.count && !stopping(); ++i) {
-    const PlanPiece& piece = setup_.plan.pieces[job.first + i];
-    std::memcpy(piece.destination, staging_->slot(job.slot) + piece.read_offset, piece.bytes);
+void LoadSession::run_pieces(uint32_t first, uint32_t count, const std::byte* data) {
+  for (uint32_t i = 0; i < count && !stopping(); ++i) {
+    const PlanPiece& piece = setup_.plan.pieces[first + i];
+    std::memcpy(piece.destination, data + piece.read_offset, piece.bytes);
     if (pieces_left_[piece.raw_chunk].fetch_sub(1, std::memory_order_acq_rel) == 1) {
       check_raw_chunk(piece.raw_chunk);
     }
@@ -331,18 +279,18 @@ std::string LoadSession::describe(const ChunkRecord& chunk, uint32_t tensor) con
 void LoadSession::add_statistics(LoadStatistics& statistics) const {
   statistics.bytes_decoded = decoded_bytes();
   statistics.bytes_stored = setup_.plan.stored_bytes;
-  statistics.bytes_read = bytes_read_;
-  statistics.bytes_read_in_place = bytes_in_place_;
-  statistics.read_count = read_count_;
   statistics.chunk_count = chunk_count_.load(std::memory_order_relaxed);
-  statistics.read_wait_seconds = read_wait_seconds_;
-  statistics.slot_wait_seconds = slot_wait_seconds_;
   statistics.decode_busy_seconds = pool_counters_.busy_seconds;
   statistics.decode_wait_seconds = pool_counters_.wait_seconds;
   statistics.prefault_busy_seconds = pool_counters_.idle_work_seconds;
-  statistics.direct = direct_;
-  statistics.direct_refused |= direct_refused_;
   statistics.huge_pages = prefaulter_.huge_pages();
+  if (!setup_.cached) return;
+  statistics.bytes_read = cached_bytes_.load(std::memory_order_relaxed);
+  statistics.bytes_read_in_place = cached_in_place_.load(std::memory_order_relaxed);
+  statistics.read_count = cached_reads_.load(std::memory_order_relaxed);
+  statistics.cache_read_seconds =
+      static_cast<double>(cached_nanoseconds_.load(std::memory_order_relaxed)) * 1e-9;
+  statistics.decode_busy_seconds -= statistics.cache_read_seconds;
 }
 
 }  // namespace qload

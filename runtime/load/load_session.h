@@ -1,10 +1,9 @@
-// LoadSession: one load under way. What the I/O thread, the decode threads and the caller share.
+// LoadSession: one load under way. Its chunks on their way from staging memory to destinations.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
+#include <chrono>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -15,75 +14,72 @@
 #include "qload/options.h"
 #include "qload/result.h"
 #include "runtime/decode/decode_pool.h"
-#include "runtime/io/direct_io.h"
-#include "runtime/io/read_engine.h"
 #include "runtime/memory/prefaulter.h"
-#include "runtime/memory/staging_ring.h"
+#include "runtime/memory/staging_area.h"
 #include "runtime/plan/read_plan.h"
 
 namespace qload {
 
-/// What run_reads needs of the Loader. All borrowed.
-struct LoadMachinery {
-  ReadEngine* engine = nullptr;
-  StagingRing* staging = nullptr;
-  DecodePool* pool = nullptr;
-};
-
-/// One load: its plan, its progress, its first error. The I/O thread runs run_reads(); decode
-/// threads call run() and run_idle(); the caller waits elsewhere and reads progress.
+/// One load: its plan, its progress, its first error. What has been read comes in by arrived(),
+/// from the I/O thread; a load of a file that lies in the page cache has no I/O thread, for decode
+/// threads read what they decode themselves. Decode threads call run(), pull() and run_idle(); the
+/// caller waits for the end and reads progress.
 class LoadSession : public DecodeWork {
  public:
   struct Setup {
     const Container* container = nullptr;
     ReadPlan plan;
     Verify verify = Verify::kChunks;
+    bool cached = false;                     ///< Decode threads read, out of the page cache.
     std::span<std::byte> fresh_memory = {};  ///< To prefault; may be empty.
     HugePages huge_pages = HugePages::kAuto;
     std::stop_token stop = {};
-    const DirectFile* direct_file = nullptr;  ///< Null: buffered reads.
-    bool direct_required = false;
+    StagingArea* staging = nullptr;
+    DecodePool* pool = nullptr;
   };
   explicit LoadSession(Setup setup);
 
-  /// Reads and decodes everything. Returns when nothing is in flight and no job is left, on
-  /// failure too. I/O thread only.
-  void run_reads(const LoadMachinery& machinery);
+  /// Opens the session to the decode threads. Then close() and wait_finished() are due.
+  void start();
+  /// Nothing will arrive any more. The caller does not touch the session after this.
+  void close() { setup_.pool->close(work_); }
+  /// Waits, at most `limit`, until every job is done. True: the session may be destroyed.
+  bool wait_finished(std::chrono::milliseconds limit);
+
+  /// Read number `read` of the plan is there, in staging region `region` or in place; takes over
+  /// the region. I/O thread.
+  void arrived(uint32_t read, uint32_t region);
 
   void run(const DecodeJob& job, DecodeContext& context) override;
+  Pulled pull(DecodeContext& context) override;
   bool run_idle() override;
 
   /// Stops the load: it ends as kCancelled. Any thread.
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  /// The load has failed or is cancelled. Any thread.
+  bool stopping() const;
+  /// The first error wins. Any thread.
+  void fail(Error error);
+  void fail_out_of_memory();
 
+  const ReadPlan& plan() const { return setup_.plan; }
+  const Container& container() const { return *setup_.container; }
   uint64_t decoded_bytes() const { return decoded_bytes_.load(std::memory_order_relaxed); }
-  /// The first error, or success. Call after run_reads() returned.
+
+  /// The first error, or success. When finished, like add_statistics().
   Status take_status();
-  /// Adds what this session counted.
   void add_statistics(LoadStatistics& statistics) const;
 
  private:
-  struct InFlight {
-    uint32_t read = 0;
-    uint32_t slot = kNoSlot;  ///< kNoSlot: read in place.
-    bool direct = false;
-  };
-  static constexpr uint32_t kNoSlot = 0xFFFF'FFFF;
   enum JobKind : uint32_t { kChunks, kPieces, kRawCheck };
 
-  bool stopping() const;
-  bool prepare(const LoadMachinery& machinery);
-  void read_everything(const LoadMachinery& machinery);
-  void fail(Error error);
-  bool submit_next(const LoadMachinery& machinery);
-  void submit(const LoadMachinery& machinery, uint32_t read, uint32_t slot);
-  void handle(const LoadMachinery& machinery, const Completion& completion);
-  void fail_read(const PlanRead& planned, const Completion& completion);
-  bool retry(const LoadMachinery& machinery, const InFlight& flight, int error_number);
-  void dispatch(const LoadMachinery& machinery, const InFlight& flight);
+  void push_staged(const PlanRead& read, uint32_t region);
+  Pulled take_cached(uint32_t& read, uint32_t& region);
+  Status read_cached(const PlanRead& read, std::byte* data);
+  void decode_cached(const PlanRead& read, const std::byte* data, DecodeContext& context);
 
-  void run_chunks(const DecodeJob& job, DecodeContext& context);
-  void run_pieces(const DecodeJob& job);
+  void run_chunks(uint32_t first, uint32_t count, const std::byte* data, DecodeContext& context);
+  void run_pieces(uint32_t first, uint32_t count, const std::byte* data);
   void check_raw_chunk(uint32_t raw_chunk);
   Status decode_one(const PlanChunk& planned, const std::byte* stored, DecodeContext& context);
   Status check_stored(const ChunkRecord& chunk, std::span<const std::byte> stored,
@@ -93,31 +89,22 @@ class LoadSession : public DecodeWork {
   std::string describe(const ChunkRecord& chunk, uint32_t tensor) const;
 
   const Setup setup_;
-  StagingRing* staging_ = nullptr;
-  Prefaulter prefaulter_;
-
-  // I/O thread only.
-  std::vector<InFlight> flights_;  // By tag.
-  std::vector<uint32_t> free_tags_;
-  std::vector<Completion> completions_;
-  std::vector<uint32_t> again_in_slot_;  // In-place reads that the kernel refused (EFAULT).
-  uint32_t next_read_ = 0;
-  bool direct_ = false;
-  bool direct_refused_ = false;
-  double read_wait_seconds_ = 0;
-  double slot_wait_seconds_ = 0;
-  uint64_t bytes_read_ = 0;
-  uint64_t bytes_in_place_ = 0;
-  uint64_t read_count_ = 0;
+  DecodePool::WorkId work_ = 0;
   DecodePoolCounters pool_counters_;
+  Prefaulter prefaulter_;
 
   std::vector<std::atomic<uint32_t>> pieces_left_;  // By raw chunk.
   std::atomic<uint64_t> decoded_bytes_ = 0;
   std::atomic<uint64_t> chunk_count_ = 0;
+  std::atomic<uint64_t> cached_bytes_ = 0;
+  std::atomic<uint64_t> cached_in_place_ = 0;
+  std::atomic<uint64_t> cached_reads_ = 0;
+  std::atomic<uint64_t> cached_nanoseconds_ = 0;
   std::atomic<bool> failed_ = false;
   std::atomic<bool> cancelled_ = false;
   std::mutex mutex_;
-  std::optional<Error> error_;  // Guarded by mutex_.
+  uint32_t next_cached_ = 0;  // Guarded by mutex_, like error_.
+  std::optional<Error> error_;
 };
 
 }  // namespace qload

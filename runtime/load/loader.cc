@@ -41,7 +41,36 @@ Status check_options(const LoaderOptions& options) {
   return check_hook("LoaderOptions::staging_allocator", options.staging_allocator);
 }
 
+Result<std::unique_ptr<IoThread>> start_io(const LoaderState& state, IoBackend backend,
+                                           int* refusal) {
+  const LoaderOptions& options = state.options;
+  IoThread::Options io;
+  io.backend = backend;
+  io.engine.queue_depth = options.queue_depth;
+  io.engine.staging = state.staging.memory();
+  // Half of the staging memory in flight, so that reading and decoding overlap.
+  io.largest.part_bytes = options.read_bytes;
+  io.largest.in_flight_bytes = static_cast<uint32_t>(options.staging_bytes / 2);
+  return IoThread::start(io, state.factory, refusal);
+}
+
 }  // namespace
+
+Result<IoThread*> LoaderState::io_thread(IoBackend backend) {
+  if (backend == IoBackend::kUring) return uring.get();
+  const std::lock_guard lock(pread_mutex_);
+  if (pread_ == nullptr) {
+    QLOAD_TRY(pread_, start_io(*this, IoBackend::kPread, nullptr));
+  }
+  return pread_.get();
+}
+
+void LoaderState::announce_room() {
+  pool->retry();
+  if (uring != nullptr) uring->nudge();
+  const std::lock_guard lock(pread_mutex_);
+  if (pread_ != nullptr) pread_->nudge();
+}
 
 Result<std::unique_ptr<LoaderState>> create_loader_state(LoaderOptions options,
                                                          EngineFactory factory) {
@@ -50,15 +79,18 @@ Result<std::unique_ptr<LoaderState>> create_loader_state(LoaderOptions options,
   if (options.decode_threads == 0) options.decode_threads = usable_processors();
   auto state = std::make_unique<LoaderState>();
   state->options = options;
+  state->factory = std::move(factory);
   QLOAD_CHECK(state->staging.allocate(options.staging_bytes, options.staging_allocator));
+  state->staging.set_listener([raw = state.get()] { raw->announce_room(); });
   QLOAD_TRY(state->pool, DecodePool::create(options.decode_threads));
-  IoThread::Options io;
-  io.backend = options.io_backend;
-  io.engine.queue_depth = options.queue_depth;
-  io.engine.staging = state->staging.memory();
-  io.staging = &state->staging;
-  io.pool = state->pool.get();
-  QLOAD_TRY(state->io, IoThread::start(io, std::move(factory)));
+  if (options.io_backend != IoBackend::kPread) {
+    auto started = start_io(*state, IoBackend::kUring, &state->uring_refusal);
+    if (started.ok()) {
+      state->uring = std::move(started).value();
+    } else if (options.io_backend == IoBackend::kUring) {
+      return std::move(started).error();
+    }
+  }
   return state;
 }
 

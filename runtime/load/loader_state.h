@@ -2,6 +2,7 @@
 // engines.
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -14,34 +15,57 @@
 #include "qload/loader.h"
 #include "qload/options.h"
 #include "qload/result.h"
+#include "runtime/decode/decode_pool.h"
 #include "runtime/load/io_thread.h"
 #include "runtime/load/model_state.h"
 #include "runtime/memory/destination_block.h"
+#include "runtime/memory/staging_area.h"
 
 namespace qload::internal {
 
-/// Lets loads through one at a time, in the order they came.
+/// Lets a few loads through at a time, in the order they came.
 class Turnstile {
  public:
+  static constexpr uint32_t kInsideMax = 8;
+  static_assert(kInsideMax <= kFileSlots && kInsideMax <= DecodePool::kWorksMax);
+
   /// Waits for this caller's turn; kCancelled when `stop` is tripped first.
   Status enter(const std::stop_token& stop);
   void leave();
 
  private:
+  void leave_queue(uint64_t ticket);
+  void next_turn();
+
   std::mutex mutex_;
   std::condition_variable turned_;
   uint64_t next_ticket_ = 0;  // Guarded by mutex_, like all below.
-  uint64_t serving_ = 0;
+  uint64_t serving_ = 0;      // The first ticket that has not gone in.
+  uint32_t inside_ = 0;
   std::vector<uint64_t> abandoned_;
 };
 
-/// Members are destroyed last to first: the I/O thread before the pool and the staging it uses.
+/// Members are destroyed last to first: the I/O threads before the pool and the staging they use.
 struct LoaderState {
   LoaderOptions options;
-  StagingRing staging;
+  EngineFactory factory;
+  StagingArea staging;
   std::unique_ptr<DecodePool> pool;
-  std::unique_ptr<IoThread> io;
+  std::unique_ptr<IoThread> uring;  ///< Null: not wanted, or refused.
+  int uring_refusal = 0;            ///< errno; 0: not refused at creation.
   Turnstile turnstile;
+
+  bool uring_works() const { return uring != nullptr && !uring->broken(); }
+  /// The errno with which io_uring was refused; 0: it was not.
+  int refusal() const { return uring != nullptr && uring->broken() ? EPERM : uring_refusal; }
+  /// The I/O thread of that backend; pread threads start when they are first needed.
+  Result<IoThread*> io_thread(IoBackend backend);
+  /// Staging memory became free: those that wait for it look up.
+  void announce_room();
+
+ private:
+  std::mutex pread_mutex_;
+  std::unique_ptr<IoThread> pread_;  // Guarded by pread_mutex_.
 };
 
 /// Checks options, applies QLOAD_IO and QLOAD_DIRECT, starts the threads.

@@ -24,6 +24,8 @@ const char* load_stage_name(LoadStage stage) {
       return "storage";
     case LoadStage::kDecode:
       return "decode";
+    case LoadStage::kPageCache:
+      return "page cache";
     case LoadStage::kDestination:
       return "destination";
   }

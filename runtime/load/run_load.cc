@@ -1,4 +1,6 @@
 // One load on a Loader: choose how to read, plan, run, report.
+#include <fcntl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <optional>
@@ -16,8 +18,9 @@ namespace {
 // How often the calling thread looks up to report progress and to notice a stop.
 constexpr std::chrono::milliseconds kProgressInterval{50};
 
-// Slots start on pages.
-constexpr uint64_t kSlotAlignment = 4096;
+// Reads of a load out of the page cache: what a thread copies should still lie in its cache when it
+// decodes (docs/performance.md, "Warm").
+constexpr uint64_t kCachedReadBytes = 256u << 10;
 
 // A tensor may share its chunks with others (a duplicate). A load plans each chunk once for every
 // tensor that has it, so an index may make the plan larger than itself. The plan is held to this
@@ -39,24 +42,33 @@ struct ReadChoice {
   bool direct = false;
   bool direct_refused = false;
   bool cached_file = false;
+  bool by_decode_threads = false;  ///< Out of the page cache, without an I/O thread.
+  bool drop_afterwards = false;
 };
 
 // io_uring with O_DIRECT where both work. Through the page cache io_uring is slower than pread
 // threads, cold and warm alike, so without O_DIRECT the automatic choice is pread; and a file that
-// lies in the page cache is read from there (docs/performance.md).
-Result<ReadChoice> choose_reads(const LoaderState& state, const ModelState& model) {
+// lies in the page cache is read from there, by the threads that decode it (docs/performance.md).
+Result<ReadChoice> choose_reads(const LoaderState& state, const ModelState& model,
+                                PageCache page_cache) {
   const LoaderOptions& options = state.options;
   const File& file = model.container.file;
+  const bool required = options.direct_io == DirectIo::kRequired;
+  if (required && page_cache == PageCache::kKeep) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "LoaderOptions::direct_io requires O_DIRECT, which contradicts "
+                 "LoadOptions::page_cache kKeep");
+  }
   ReadChoice choice;
-  bool want_direct = options.direct_io != DirectIo::kDisabled;
+  bool want_direct = options.direct_io != DirectIo::kDisabled && page_cache != PageCache::kKeep;
   if (!state.staging.direct_allowed()) {
-    if (options.direct_io == DirectIo::kRequired) {
+    if (required) {
       return Error(ErrorCode::kUnsupported,
                    "O_DIRECT is required, but the staging allocator's memory forbids it");
     }
     want_direct = false;
   }
-  if (want_direct && options.direct_io == DirectIo::kOptional) {
+  if (!required && page_cache != PageCache::kBypass) {
     choice.cached_file = file_is_cached(file.descriptor(), file.base_offset(), file.bytes());
     if (choice.cached_file && options.io_backend == IoBackend::kAuto) want_direct = false;
   }
@@ -65,15 +77,19 @@ Result<ReadChoice> choose_reads(const LoaderState& state, const ModelState& mode
     if (opened.ok()) {
       choice.direct_file = std::move(opened).value();
       choice.direct = true;
-    } else if (options.direct_io == DirectIo::kRequired) {
+    } else if (required) {
       return opened.error().at(text(quote(file.name()), ": O_DIRECT is required"));
     } else {
       choice.direct_refused = true;
     }
   }
+  choice.by_decode_threads =
+      choice.cached_file && !choice.direct && options.io_backend == IoBackend::kAuto;
+  choice.drop_afterwards =
+      page_cache == PageCache::kDrop || (page_cache == PageCache::kBypass && !choice.direct);
   const bool uring = options.io_backend == IoBackend::kUring ||
                      (options.io_backend == IoBackend::kAuto && choice.direct);
-  choice.backend = uring && state.io->uring_works() ? IoBackend::kUring : IoBackend::kPread;
+  choice.backend = uring && state.uring_works() ? IoBackend::kUring : IoBackend::kPread;
   return choice;
 }
 
@@ -108,13 +124,23 @@ ReadPlan plan_reads(const LoaderState& state, const ModelState& model,
   options.read_bytes = static_cast<uint32_t>(
       std::min<uint64_t>(state.options.read_bytes, state.options.staging_bytes / 4));
   options.alignment = choice.direct ? choice.direct_file.alignment() : 1;
+  if (choice.by_decode_threads) {
+    options.read_bytes =
+        static_cast<uint32_t>(std::min<uint64_t>(options.read_bytes, kCachedReadBytes));
+    options.gap_bytes = 0;
+  }
   return make_read_plan(model.container.index, tensors, options);
 }
 
 // The stage that the others waited for. Decode threads without data wait for storage; an I/O thread
 // without a slot waits for decode threads, and then the larger of their two duties is to blame.
+// Where decode threads read out of the page cache nobody waits, and the largest duty is to blame.
 LoadStage find_bound(const LoadStatistics& statistics) {
   if (statistics.bytes_decoded == 0) return LoadStage::kNone;
+  if (statistics.cache_read_seconds > statistics.decode_busy_seconds &&
+      statistics.cache_read_seconds > statistics.prefault_busy_seconds) {
+    return LoadStage::kPageCache;
+  }
   const double data_wait = statistics.decode_wait_seconds / std::max(statistics.decode_threads, 1u);
   if (data_wait > statistics.slot_wait_seconds) return LoadStage::kStorage;
   return statistics.prefault_busy_seconds > statistics.decode_busy_seconds ? LoadStage::kDestination
@@ -138,48 +164,79 @@ struct Turn {
   ~Turn() { turnstile.leave(); }
 };
 
-Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
-                   const DestinationBlock* block, const LoadOptions& options,
-                   LoadStatistics& statistics, bool& ring_broke) {
-  QLOAD_TRY(ReadChoice choice, choose_reads(state, model));
-  statistics.engine = choice.backend;
-  statistics.direct_refused = choice.direct_refused;
-  statistics.cached_file = choice.cached_file;
-  statistics.kernel_refusal = static_cast<uint32_t>(state.io->uring_refusal());
+/// In-place reads that the kernel refuses come back through staging, so it holds any read.
+Status check_regions(const StagingArea& staging, const ReadPlan& plan) {
+  for (const PlanRead& read : plan.reads) {
+    if (read.bytes <= staging.region_bytes_max()) continue;
+    return Error(ErrorCode::kBudgetTooSmall, text("staging memory of ", staging.memory().size(),
+                                                  " bytes is smaller than one read of ", read.bytes,
+                                                  " bytes that this model's largest chunk needs"));
+  }
+  return Ok{};
+}
 
-  QLOAD_CHECK(check_sharing(model, targets));
+LoadSession::Setup set_up(LoaderState& state, const ModelState& model, const ReadChoice& choice,
+                          const DestinationBlock* block, const LoadOptions& options) {
   LoadSession::Setup setup;
   setup.container = &model.container;
-  setup.plan = plan_reads(state, model, targets, choice);
   setup.verify = options.verify;
+  setup.cached = choice.by_decode_threads;
   setup.huge_pages = options.huge_pages;
   setup.stop = options.stop;
-  setup.direct_file = choice.direct ? &choice.direct_file : nullptr;
-  setup.direct_required = state.options.direct_io == DirectIo::kRequired;
+  setup.staging = &state.staging;
+  setup.pool = state.pool.get();
   if (block != nullptr && block->fresh_mapping()) {
     setup.fresh_memory = {block->data(), block->bytes()};
   }
-  const uint64_t total = setup.plan.decoded_bytes;
-  // In-place reads that the kernel refuses come back through a slot, so a slot holds any read.
-  uint64_t slot_bytes = setup.plan.slot_bytes;
-  for (const PlanRead& read : setup.plan.reads) {
-    slot_bytes = std::max<uint64_t>(slot_bytes, read.bytes);
-  }
-  const uint64_t alignment = choice.direct ? choice.direct_file.alignment() : 1;
-  QLOAD_CHECK(state.staging.cut(slot_bytes, std::max<uint64_t>(alignment, kSlotAlignment)));
+  return setup;
+}
 
-  LoadSession session(std::move(setup));
-  state.io->post(&session, choice.backend);
-  while (!state.io->wait_done(kProgressInterval)) {
+/// Runs the session to its end. The feed is read by the I/O thread until then.
+void run_session(LoadSession& session, IoThread* io, ReadFeed& feed, const LoadOptions& options) {
+  const uint64_t total = session.plan().decoded_bytes;
+  session.start();
+  if (io != nullptr) {
+    io->post(&feed);
+  } else {
+    session.close();
+  }
+  while (!session.wait_finished(kProgressInterval)) {
     if (!report(options, session.decoded_bytes(), total)) session.cancel();
   }
+}
+
+Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
+                   const DestinationBlock* block, const LoadOptions& options,
+                   LoadStatistics& statistics, bool& ring_broke) {
+  QLOAD_TRY(ReadChoice choice, choose_reads(state, model, options.page_cache));
+  statistics.engine = choice.backend;
+  statistics.direct_refused = choice.direct_refused;
+  statistics.cached_file = choice.cached_file;
+  statistics.kernel_refusal = static_cast<uint32_t>(state.refusal());
+
+  QLOAD_CHECK(check_sharing(model, targets));
+  LoadSession::Setup setup = set_up(state, model, choice, block, options);
+  setup.plan = plan_reads(state, model, targets, choice);
+  QLOAD_CHECK(check_regions(state.staging, setup.plan));
+  IoThread* io = nullptr;
+  if (!choice.by_decode_threads) {
+    QLOAD_TRY(io, state.io_thread(choice.backend));
+  }
+  const uint64_t total = setup.plan.decoded_bytes;
+  LoadSession session(std::move(setup));
+  ReadFeed feed({.session = &session,
+                 .staging = &state.staging,
+                 .direct_file = choice.direct ? &choice.direct_file : nullptr,
+                 .direct_required = state.options.direct_io == DirectIo::kRequired});
+  run_session(session, io, feed, options);
   session.add_statistics(statistics);
-  QLOAD_TRY(const EngineFacts facts, state.io->take_facts());
-  statistics.engine = facts.backend;
-  statistics.registered_files = facts.files_registered;
-  statistics.registered_buffers = facts.buffers_registered;
-  statistics.short_read_count = facts.short_reads;
-  ring_broke = facts.broke;
+  if (io != nullptr) feed.add_statistics(statistics);
+  ring_broke = feed.facts().broke && choice.backend == IoBackend::kUring;
+  if (choice.drop_afterwards) {
+    const File& file = model.container.file;
+    (void)posix_fadvise(file.descriptor(), static_cast<off_t>(file.base_offset()),
+                        static_cast<off_t>(file.bytes()), POSIX_FADV_DONTNEED);
+  }
   QLOAD_CHECK(session.take_status());
   report(options, total, total);
   return Ok{};
@@ -190,27 +247,40 @@ Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const 
 Status Turnstile::enter(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   const uint64_t ticket = next_ticket_++;
-  while (serving_ != ticket) {
+  while (serving_ != ticket || inside_ == kInsideMax) {
     if (stop.stop_requested()) {
-      abandoned_.push_back(ticket);
-      return Error(ErrorCode::kCancelled, "cancelled while waiting for another load to finish");
+      leave_queue(ticket);
+      return Error(ErrorCode::kCancelled, "cancelled while waiting for other loads to finish");
     }
     turned_.wait_for(lock, kProgressInterval);
   }
+  ++inside_;
+  next_turn();
   return Ok{};
 }
 
-void Turnstile::leave() {
-  {
-    const std::lock_guard lock(mutex_);
-    ++serving_;
-    for (auto found = std::find(abandoned_.begin(), abandoned_.end(), serving_);
-         found != abandoned_.end();
-         found = std::find(abandoned_.begin(), abandoned_.end(), serving_)) {
-      abandoned_.erase(found);
-      ++serving_;
-    }
+void Turnstile::leave_queue(uint64_t ticket) {
+  if (ticket == serving_) {
+    next_turn();
+  } else {
+    abandoned_.push_back(ticket);
   }
+}
+
+void Turnstile::next_turn() {
+  ++serving_;
+  for (auto found = std::find(abandoned_.begin(), abandoned_.end(), serving_);
+       found != abandoned_.end();
+       found = std::find(abandoned_.begin(), abandoned_.end(), serving_)) {
+    abandoned_.erase(found);
+    ++serving_;
+  }
+  turned_.notify_all();
+}
+
+void Turnstile::leave() {
+  const std::lock_guard lock(mutex_);
+  --inside_;
   turned_.notify_all();
 }
 

@@ -29,7 +29,10 @@ class FaultyEngine : public ReadEngine {
       : inner_(std::move(inner)), fate_(std::move(fate)), generator_(shuffle_seed) {}
 
   IoBackend backend() const override { return IoBackend::kPread; }
-  Status attach(const ReadFiles& files) override { return inner_->attach(files); }
+  Status attach_at(uint32_t file, const ReadFiles& files) override {
+    return inner_->attach_at(file, files);
+  }
+  void wake() override { inner_->wake(); }
   void submit(const Read& read) override {
     const int error_number = fate_(count_++, read);
     if (error_number == 0) {

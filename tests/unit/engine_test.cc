@@ -165,6 +165,62 @@ TEST_P(EngineTest, AttachesAnotherFileAndNone) {
   }
 }
 
+TEST_P(EngineTest, SlotsReadFilesOfTheirOwn) {
+  const auto other = test::random_bytes(5000, 12);
+  test::write_file(directory_ / "other", other);
+  auto other_file = File::open(directory_ / "other");
+  ASSERT_TRUE(other_file.ok());
+  QLOAD_ENGINE(engine, {.queue_depth = 8});
+  ASSERT_TRUE(engine->attach_at(0, {.buffered = file_.descriptor()}).ok());
+  ASSERT_TRUE(engine->attach_at(kFileSlots - 1, {.buffered = other_file->descriptor()}).ok());
+  std::vector<std::byte> first(5000);
+  std::vector<std::byte> last(5000);
+  engine->submit({.data = first.data(), .bytes = 5000, .bytes_required = 5000});
+  // One slot's file changes while the other's is read.
+  ASSERT_TRUE(engine->attach_at(3, {.buffered = other_file->descriptor()}).ok());
+  ASSERT_TRUE(engine->attach_at(3, {}).ok());
+  engine->submit(
+      {.data = last.data(), .bytes = 5000, .bytes_required = 5000, .file = kFileSlots - 1});
+  std::array<Completion, 8> done;
+  while (engine->in_flight() > 0) {
+    const size_t count = engine->wait(done);
+    for (size_t i = 0; i < count; ++i) EXPECT_EQ(done[i].error_number, 0);
+  }
+  EXPECT_TRUE(same(first, 0));
+  EXPECT_EQ(last, other);
+}
+
+// A read that cannot end until a writer comes keeps wait() blocked; wake() ends it. Only io_uring
+// reads a pipe: pread answers ESPIPE.
+TEST_P(EngineTest, WakeEndsAWait) {
+  QLOAD_ENGINE(engine, {.queue_depth = 2});
+  std::array<int, 2> ends;
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  std::vector<std::byte> memory(16);
+  std::array<Completion, 2> done;
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(engine->attach({.buffered = ends[0]}).ok());
+    engine->submit({.data = memory.data(), .bytes = 16, .bytes_required = 16});
+    if (GetParam() == test::EngineKind::kUring) {
+      engine->wake();  // Before the wait,
+      EXPECT_EQ(engine->wait(done), 0u);
+      std::thread other([&] { engine->wake(); });  // and during it.
+      EXPECT_EQ(engine->wait(done), 0u);
+      other.join();
+      ASSERT_EQ(write(ends[1], "0123456789abcdef", 16), 16);
+    }
+    while (engine->in_flight() > 0) engine->wait(done);
+    EXPECT_EQ(done[0].error_number, GetParam() == test::EngineKind::kUring ? 0 : ESPIPE);
+    engine->wake();  // With nothing in flight: the next wait may return early.
+    ASSERT_TRUE(engine->attach({.buffered = file_.descriptor()}).ok());
+    engine->submit({.data = memory.data(), .bytes = 16, .bytes_required = 16});
+    while (engine->in_flight() > 0) engine->wait(done);
+    EXPECT_TRUE(same(memory, 0));
+  }
+  close(ends[0]);
+  close(ends[1]);
+}
+
 // Memory is the caller's again after the engine is gone: no read may still write to it. Large
 // direct reads, where the file system has them, because they take a while.
 TEST_P(EngineTest, DestroyedWithReadsInFlight) {

@@ -11,40 +11,13 @@
 #include "runtime/memory/destination_block.h"
 #include "runtime/memory/host_block.h"
 #include "runtime/memory/prefaulter.h"
-#include "runtime/memory/staging_ring.h"
+#include "tests/support/counting_hook.h"
 
 namespace qload {
 namespace {
 
+using test::CountingHook;
 using ::testing::HasSubstr;
-
-// Counts what a hook is asked for.
-struct CountingHook {
-  uint64_t allocated = 0;
-  uint64_t released = 0;
-  bool refuse = false;
-  size_t shift = 0;  // Returned pointers are this many bytes off.
-
-  Allocator allocator(uint32_t flags = kCpuWritable) {
-    Allocator hook;
-    hook.allocate = [](void* context, size_t bytes, size_t alignment) -> void* {
-      auto* self = static_cast<CountingHook*>(context);
-      if (self->refuse) return nullptr;
-      self->allocated += bytes;
-      auto* block = static_cast<char*>(std::aligned_alloc(
-          alignment, (bytes + self->shift + alignment - 1) / alignment * alignment));
-      return block + self->shift;
-    };
-    hook.release = [](void* context, void* block, size_t bytes) {
-      auto* self = static_cast<CountingHook*>(context);
-      self->released += bytes;
-      std::free(static_cast<char*>(block) - self->shift);
-    };
-    hook.context = this;
-    hook.flags = flags;
-    return hook;
-  }
-};
 
 TEST(HostBlock, IsAlignedAndMovable) {
   HostBlock block = HostBlock::allocate(1000, 4096);
@@ -166,72 +139,6 @@ TEST(Prefaulter, TouchesEverythingAndChangesNothing) {
   }
   Prefaulter nothing;
   EXPECT_FALSE(nothing.touch_next());
-}
-
-TEST(StagingRing, CutsIntoSlotsAndCountsUsers) {
-  StagingRing ring;
-  ASSERT_TRUE(ring.allocate(1u << 20, {}).ok());
-  ASSERT_TRUE(ring.cut(300'000).ok());
-  EXPECT_EQ(ring.slot_bytes(), 303'104u);  // 74 pages.
-  ASSERT_EQ(ring.slot_count(), 3u);
-  const auto first = ring.acquire();
-  const auto second = ring.acquire();
-  const auto third = ring.acquire();
-  ASSERT_TRUE(first && second && third);
-  EXPECT_FALSE(ring.acquire());
-  EXPECT_EQ(ring.slot(*first) - ring.memory().data(), 0);
-  ring.add_user(*second);
-  ring.release(*second);
-  EXPECT_FALSE(ring.acquire());
-  ring.release(*second);
-  EXPECT_EQ(ring.acquire(), second);
-}
-
-TEST(StagingRing, RefusesASlotLargerThanItself) {
-  StagingRing ring;
-  ASSERT_TRUE(ring.allocate(1u << 20, {}).ok());
-  EXPECT_TRUE(ring.cut(1u << 20).ok());
-  EXPECT_EQ(ring.slot_count(), 1u);
-  auto status = ring.cut((1u << 20) + 1);
-  ASSERT_FALSE(status.ok());
-  EXPECT_EQ(status.error().code(), ErrorCode::kBudgetTooSmall);
-}
-
-TEST(StagingRing, WaitersWakeWhenASlotIsReleased) {
-  StagingRing ring;
-  ASSERT_TRUE(ring.allocate(1u << 20, {}).ok());
-  ASSERT_TRUE(ring.cut(1u << 20).ok());
-  const auto slot = ring.acquire();
-  ASSERT_TRUE(slot);
-  std::thread releaser([&] { ring.release(*slot); });
-  ring.wait_for_free();
-  releaser.join();
-  EXPECT_TRUE(ring.acquire());
-}
-
-TEST(StagingRing, ReturnsHookMemory) {
-  CountingHook hook;
-  {
-    StagingRing ring;
-    ASSERT_TRUE(ring.allocate(1u << 20, hook.allocator()).ok());
-  }
-  EXPECT_EQ(hook.released, 1u << 20);
-  hook.refuse = true;
-  StagingRing ring;
-  EXPECT_EQ(ring.allocate(1u << 20, hook.allocator()).error().code(), ErrorCode::kOutOfMemory);
-}
-
-TEST(StagingRing, ChecksHookMemory) {
-  CountingHook hook;
-  StagingRing ring;
-  EXPECT_EQ(ring.allocate(1u << 20, hook.allocator(kPinned)).error().code(),
-            ErrorCode::kUnsupported);
-  hook.shift = 512;
-  EXPECT_EQ(ring.allocate(1u << 20, hook.allocator()).error().code(), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(hook.allocated, hook.released);
-  hook.shift = 0;
-  ASSERT_TRUE(ring.allocate(1u << 20, hook.allocator(kCpuWritable | kNoDirectIo)).ok());
-  EXPECT_FALSE(ring.direct_allowed());
 }
 
 }  // namespace

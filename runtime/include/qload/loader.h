@@ -37,7 +37,8 @@ class Weights {
 };
 
 /// Owns the I/O thread, the decode threads and the staging memory: create one, reuse it. Any
-/// thread may call it; loads that overlap take turns. Destroy it after its last call returned.
+/// thread may call it; up to eight loads at once share threads, staging and drive read by read, and
+/// more wait for their turn. Destroy it after its last call returned.
 class Loader {
  public:
   /// kInvalidArgument for a value out of its range; kUnsupported when an engine or O_DIRECT was

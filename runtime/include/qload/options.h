@@ -55,6 +55,15 @@ enum class HugePages : uint8_t {
   kAlways = 2,
 };
 
+/// What a load does with the page cache.
+enum class PageCache : uint8_t {
+  kAuto = 0,  ///< A file that lies in it is read from there; another is read around it (O_DIRECT).
+  kKeep = 1,  ///< Read through it and leave the file there: for models that are loaded again soon.
+  kDrop = 2,  ///< As kAuto, and the file is dropped from it afterwards: its memory is wanted.
+  kBypass =
+      3,  ///< Read around it even when the file lies there; as kDrop where O_DIRECT is refused.
+};
+
 /// How to open a model.
 struct ModelOptions {
   /// Refuse (kUnsupported) a model that decodes to more than this many bytes. 0: no limit.
@@ -69,10 +78,13 @@ struct ModelOptions {
 struct LoaderOptions {
   IoBackend io_backend = IoBackend::kAuto;
   DirectIo direct_io = DirectIo::kOptional;
-  uint32_t queue_depth = 32;             ///< Reads in flight, in [1, 4096].
-  uint32_t decode_threads = 0;           ///< 0: one for each processor the process may use.
-  uint64_t staging_bytes = 32ull << 20;  ///< Stored bytes held at once, in [1 MiB, 1 GiB].
-  uint32_t read_bytes = 1u << 20;        ///< Largest read, in [64 KiB, 16 MiB].
+  /// Most reads in flight, in [1, 4096]. A load that reads around the page cache finds out in its
+  /// first tens of milliseconds whether smaller and fewer reads are faster on its drive.
+  uint32_t queue_depth = 32;
+  uint32_t decode_threads = 0;  ///< 0: one for each processor the process may use.
+  uint64_t staging_bytes =
+      32ull << 20;                 ///< Stored bytes held at once by all loads, in [1 MiB, 1 GiB].
+  uint32_t read_bytes = 1u << 20;  ///< Largest read, in [64 KiB, 16 MiB].
   Allocator staging_allocator = {};
 };
 
@@ -86,6 +98,7 @@ enum class LoadStage : uint8_t {
   kStorage = 1,      ///< Waiting for reads bound the load.
   kDecode = 2,       ///< Decoding and checksums bound it.
   kDestination = 3,  ///< First touch of destination memory bound it.
+  kPageCache = 4,    ///< Copying out of the page cache bound it.
 };
 
 /// What one load did. Times are seconds; busy times are summed over threads.
@@ -96,15 +109,19 @@ struct LoadStatistics {
   uint64_t bytes_read = 0;           ///< From storage, alignment included.
   uint64_t bytes_read_in_place = 0;  ///< Read straight into destinations, without a copy.
   uint64_t read_count = 0;
-  uint64_t short_read_count = 0;     ///< Reads that had to be resumed.
-  uint64_t chunk_count = 0;          ///< Put into destinations, a shared one each time.
-  double read_wait_seconds = 0;      ///< I/O thread: waiting for a read to finish.
-  double slot_wait_seconds = 0;      ///< I/O thread: waiting for a free staging slot.
-  double decode_busy_seconds = 0;    ///< Decode threads: checksums and decoding.
-  double decode_wait_seconds = 0;    ///< Decode threads: waiting for data.
+  uint64_t short_read_count = 0;   ///< Reads that had to be resumed.
+  uint64_t chunk_count = 0;        ///< Put into destinations, a shared one each time.
+  double read_wait_seconds = 0;    ///< I/O thread: waiting for a read to finish.
+  double slot_wait_seconds = 0;    ///< I/O thread: waiting for staging memory, nothing in flight.
+  double decode_busy_seconds = 0;  ///< Decode threads: checksums and decoding.
+  double cache_read_seconds = 0;   ///< Decode threads: copying a cached file out of the page cache.
+  double decode_wait_seconds = 0;  ///< Decode threads: waiting for data.
   double prefault_busy_seconds = 0;  ///< Decode threads: first touch of destinations.
   uint32_t decode_threads = 0;
   uint32_t queue_depth = 0;
+  uint32_t read_bytes =
+      0;  ///< Largest single read at the end of the load, after tuning; 0: cached.
+  uint64_t in_flight_bytes = 0;  ///< Most bytes in flight then.
   uint64_t staging_bytes = 0;
   uint64_t destination_bytes = 0;       ///< Allocated for this load; 0 for load_into.
   uint64_t pinned_bytes = 0;            ///< Of destination_bytes.
@@ -129,6 +146,7 @@ struct LoadOptions {
   Verify verify = Verify::kChunks;
   Pinning pinning = Pinning::kAuto;
   HugePages huge_pages = HugePages::kAuto;
+  PageCache page_cache = PageCache::kAuto;
   Allocator allocator = {};  ///< For decoded tensors: one block for a whole load.
   /// On the calling thread, at least every 100 ms while the load runs, and once at its end. Must
   /// not throw; one that does cancels the load.
