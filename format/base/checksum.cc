@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "format/base/assert.h"
+#include "format/base/checksum_kernels.h"
 
 // Inlined, so that the vector width is the compiler's and no symbol is exported.
 #define XXH_INLINE_ALL
@@ -11,6 +12,17 @@
 namespace qload {
 
 namespace {
+
+using Xxh3 = uint64_t(const void* data, size_t bytes);
+
+// __builtin_cpu_supports also asks whether the system saves the wide registers.
+Xxh3* widest_xxh3() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") != 0) return xxh3_avx512;
+  if (__builtin_cpu_supports("avx2") != 0) return xxh3_avx2;
+#endif
+  return xxh3_baseline;
+}
 
 Digest to_xxh3_digest(XXH128_hash_t hash) {
   Digest digest;
@@ -23,8 +35,14 @@ Digest to_xxh3_digest(XXH128_hash_t hash) {
 
 }  // namespace
 
+uint64_t xxh3_baseline(const void* data, size_t bytes) { return XXH3_64bits(data, bytes); }
+
+// The compiler's baseline of x86-64 is SSE2, at which XXH3 takes an eighth of a load's processor
+// time; the wider forms give the same checksum in half of it (docs/performance.md, "Filters and
+// checksums").
 uint64_t checksum64(std::span<const std::byte> bytes) {
-  return XXH3_64bits(bytes.data(), bytes.size());
+  static const Xxh3* const xxh3 = widest_xxh3();
+  return xxh3(bytes.data(), bytes.size());
 }
 
 Digest digest_of(std::span<const std::byte> bytes) {

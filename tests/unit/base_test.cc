@@ -7,6 +7,7 @@
 #include "format/base/bytes.h"
 #include "format/base/checked.h"
 #include "format/base/checksum.h"
+#include "format/base/checksum_kernels.h"
 #include "format/base/file.h"
 #include "format/base/format_text.h"
 #include "format/base/limits.h"
@@ -61,6 +62,27 @@ TEST(Checksum, MatchesPublishedVectors) {
   EXPECT_EQ(empty.bytes[1], 0xAA);
   EXPECT_EQ(empty.bytes[15], 0x7F);
   EXPECT_EQ(empty.bytes[16], 0);
+}
+
+// Every width gives the same checksum, over every way in which XXH3 treats a length.
+TEST(Checksum, WiderKernelsAgreeWithTheBaseline) {
+#if defined(__x86_64__)
+  const auto bytes = test::random_bytes(300'000, 4711);
+  const bool avx2 = __builtin_cpu_supports("avx2") != 0;
+  const bool avx512 = __builtin_cpu_supports("avx512f") != 0;
+  if (!avx2) GTEST_SKIP() << "this processor has no AVX2";
+  for (size_t count :
+       {0, 1, 3, 4, 8, 9, 16, 17, 128, 129, 240, 241, 1023, 1024, 1025, 65536, 299'993}) {
+    for (size_t offset : {0, 1, 7}) {
+      const uint64_t baseline = xxh3_baseline(bytes.data() + offset, count);
+      EXPECT_EQ(xxh3_avx2(bytes.data() + offset, count), baseline) << count;
+      if (!avx512) continue;
+      EXPECT_EQ(xxh3_avx512(bytes.data() + offset, count), baseline) << count;
+    }
+  }
+#else
+  GTEST_SKIP() << "one width only on this processor";
+#endif
 }
 
 TEST(Checksum, StreamEqualsOneCall) {
