@@ -87,6 +87,9 @@ class DecodeContext {
   ~DecodeContext();
   DecodeContext(DecodeContext&&) noexcept;
   DecodeContext& operator=(DecodeContext&&) noexcept;
+  /// Whether decoded bytes go around the processor's cache where that is possible: faster when they
+  /// are more than it holds and are not read soon. Off at first.
+  void write_around_cache(bool around);
   struct State;
   State& state() { return *state_; }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 
+#include "format/base/around_cache.h"
 #include "format/base/assert.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
@@ -27,6 +28,7 @@ struct DecodeContext::State {
   }
 
   const LaneKernel* kernel = nullptr;
+  bool around_cache = false;
   std::array<std::array<std::unique_ptr<Decoder>, kStreamCountMax>, kCodecIdCount> decoders;
   Scratch scratch;
 };
@@ -37,6 +39,9 @@ DecodeContext::DecodeContext(const LaneKernel* kernel) : state_(std::make_unique
 DecodeContext::~DecodeContext() = default;
 DecodeContext::DecodeContext(DecodeContext&&) noexcept = default;
 DecodeContext& DecodeContext::operator=(DecodeContext&&) noexcept = default;
+void DecodeContext::write_around_cache(bool around) {
+  state_->around_cache = around && kHasStoresAroundCache;
+}
 
 namespace {
 
@@ -77,7 +82,11 @@ class FilteredChunk {
   }
 
   Status open(std::span<const std::byte> stored) {
-    std::span<std::byte> scratch = state_.scratch.take(scratch_bytes());
+    const size_t merged_bytes =
+        state_.around_cache ? strip_blocks_ * filter_.block_bytes + left_over() : 0;
+    std::span<std::byte> scratch = state_.scratch.take(scratch_bytes() + merged_bytes);
+    merged_ = scratch.first(merged_bytes);
+    scratch = scratch.subspan(merged_bytes);
     for (uint32_t i = 0; i < form_.stream_count; ++i) {
       const StreamForm& stream = form_.streams[i];
       auto status = open_stream(i, stored.first(stream.stored_bytes), scratch);
@@ -95,7 +104,13 @@ class FilteredChunk {
       if (!part.ok()) return part.error().at(text("stream ", i));
       parts[i] = *part;
     }
-    filter_.merge(std::span(parts).first(form_.stream_count), decoded);
+    const auto streams = std::span(parts).first(form_.stream_count);
+    if (merged_.empty()) {
+      filter_.merge(streams, decoded);
+      return Ok{};
+    }
+    filter_.merge(streams, merged_.first(decoded.size()));
+    copy_around_cache(decoded, merged_.first(decoded.size()));
     return Ok{};
   }
 
@@ -151,6 +166,7 @@ class FilteredChunk {
     const auto room = scratch.first(room_of(number));
     scratch = scratch.subspan(room.size());
     Decoder& decoder = state_.decoder(codec, number);
+    decoder.write_around_cache(false);
     if (codec.in_strips) {
       source.decoder = &decoder;
       source.strip = room;
@@ -164,8 +180,18 @@ class FilteredChunk {
   const ChunkForm& form_;
   const Filter& filter_;
   size_t strip_blocks_;
+  std::span<std::byte> merged_;  ///< A merged strip on its way around the cache; else empty.
   std::array<StreamSource, kStreamCountMax> sources_;
 };
+
+/// A stream that is the whole chunk. Only a decoder with stores of its own goes around the cache:
+/// copying from strips, as filters do, costs the slower kernels more than it saves.
+Status decode_whole(DecodeContext::State& state, const StreamForm& form,
+                    std::span<const std::byte> stored, std::span<std::byte> decoded) {
+  Decoder& decoder = state.decoder(codec_of(form), 0);
+  decoder.write_around_cache(state.around_cache);
+  return decoder.decode(stored, decoded);
+}
 
 }  // namespace
 
@@ -173,14 +199,18 @@ Status decode_chunk(DecodeContext& context, const ChunkForm& form,
                     std::span<const std::byte> stored, std::span<std::byte> decoded) {
   QLOAD_ASSERT(stored.size() == form.stored_bytes);
   QLOAD_ASSERT(decoded.size() == form.decoded_bytes);
+  DecodeContext::State& state = context.state();
   if (form.filter == FilterId::kNone) {
-    return context.state().decoder(codec_of(form.streams[0]), 0).decode(stored, decoded);
+    QLOAD_CHECK(decode_whole(state, form.streams[0], stored, decoded));
+  } else {
+    const Filter* filter = find_filter(form.filter);
+    QLOAD_ASSERT(filter != nullptr);
+    FilteredChunk chunk(state, form, *filter);
+    QLOAD_CHECK(chunk.open(stored));
+    QLOAD_CHECK(chunk.decode(decoded));
   }
-  const Filter* filter = find_filter(form.filter);
-  QLOAD_ASSERT(filter != nullptr);
-  FilteredChunk chunk(context.state(), form, *filter);
-  QLOAD_CHECK(chunk.open(stored));
-  return chunk.decode(decoded);
+  if (state.around_cache) finish_stores_around_cache();
+  return Ok{};
 }
 
 }  // namespace qload

@@ -48,6 +48,10 @@ class Decoder {
   virtual Status open(std::span<const std::byte> stored, size_t decoded_bytes);
   virtual Status next(std::span<std::byte> decoded);
   virtual Status finish();
+
+  /// Whether what is decoded from now on is to go around the processor's cache; a wish that most
+  /// decoders ignore. The caller of decode() then owes finish_stores_around_cache().
+  virtual void write_around_cache(bool /*around*/) {}
 };
 inline constexpr size_t kStripStep = 256;
 

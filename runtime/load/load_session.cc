@@ -22,6 +22,10 @@ namespace {
 // tensors do not become a thousand jobs.
 constexpr uint32_t kJobBytes = 128u << 10;
 
+// A load of so much goes around the processor's cache, which would hold only the end of it; what is
+// checked once decoded stays. Twice the L2 cache of the largest cores there are.
+constexpr uint64_t kAroundCacheBytesMin = 8u << 20;
+
 using Clock = std::chrono::steady_clock;
 
 }  // namespace
@@ -220,6 +224,8 @@ Status LoadSession::decode_one(const PlanChunk& planned, const std::byte* stored
   const std::span stored(stored_data, chunk.stored_bytes);
   const std::span decoded(planned.destination, chunk.decoded_bytes);
   QLOAD_CHECK(check_stored(chunk, stored, planned.tensor));
+  context.write_around_cache(setup_.plan.decoded_bytes >= kAroundCacheBytesMin &&
+                             setup_.verify != Verify::kDecoded);
   const Status status = decode_chunk(context, index.form(chunk), stored, decoded);
   if (!status.ok()) return status.error().at(describe(chunk, planned.tensor));
   QLOAD_CHECK(check_decoded(chunk, decoded, planned.tensor));

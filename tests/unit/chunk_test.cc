@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <string>
 
@@ -28,6 +29,24 @@ std::vector<std::vector<std::byte>> inputs(size_t bytes) {
           std::vector<std::byte>(bytes, std::byte{0}), bf16, f32};
 }
 
+/// Around the cache, into memory of any alignment, between guards.
+void expect_same_around_cache(DecodeContext& decode, const ChunkForm& form,
+                              std::span<const std::byte> stored, std::span<const std::byte> input) {
+  constexpr size_t kGuardBytes = 64;
+  const size_t begin = kGuardBytes + input.size() % 67;
+  std::vector<std::byte> memory(begin + input.size() + kGuardBytes, std::byte{0xA5});
+  const auto decoded = std::span(memory).subspan(begin, input.size());
+  decode.write_around_cache(true);
+  const auto status = decode_chunk(decode, form, stored, decoded);
+  decode.write_around_cache(false);
+  ASSERT_TRUE(status.ok()) << status.error().message();
+  ASSERT_TRUE(std::equal(input.begin(), input.end(), decoded.begin()));
+  const auto untouched = [](std::byte b) { return b == std::byte{0xA5}; };
+  ASSERT_TRUE(
+      std::all_of(memory.begin(), memory.begin() + static_cast<ptrdiff_t>(begin), untouched));
+  ASSERT_TRUE(std::all_of(memory.end() - kGuardBytes, memory.end(), untouched));
+}
+
 void expect_round_trip(EncodeContext& encode, DecodeContext& decode,
                        std::span<const std::byte> input, const ChunkRecipe& recipe) {
   std::vector<std::byte> stored;
@@ -42,6 +61,7 @@ void expect_round_trip(EncodeContext& encode, DecodeContext& decode,
   const auto status = decode_chunk(decode, form, stored, decoded);
   ASSERT_TRUE(status.ok()) << status.error().message();
   ASSERT_TRUE(std::equal(input.begin(), input.end(), decoded.begin()));
+  expect_same_around_cache(decode, form, stored, input);
 }
 
 TEST(Chunk, EveryFilterAndCodecAtEveryLength) {

@@ -133,6 +133,7 @@ void decode_rows(const LaneTable& table, const LanePrepared&, LaneState& state, 
   const uint8_t* stream[kGroups];
   const uint8_t* escape = state.escape;
   const uint8_t* raw = state.raw;
+  const bool around_cache = state.around_cache;
 #pragma GCC unroll 4
   for (uint32_t g = 0; g < kGroups; ++g) {
     high[g] = _mm512_load_si512(state.high[g]);
@@ -162,7 +163,11 @@ void decode_rows(const LaneTable& table, const LanePrepared&, LaneState& state, 
         symbols = _mm512_mask_expand_epi8(symbols, escaped, _mm512_loadu_si512(escape));
         escape += count_ones(escaped);
       }
-      _mm512_storeu_si512(out + g * kLaneCount, symbols);
+      if (around_cache) {
+        _mm512_stream_si512(reinterpret_cast<__m512i*>(out + g * kLaneCount), symbols);
+      } else {
+        _mm512_storeu_si512(out + g * kLaneCount, symbols);
+      }
     }
     raw += kGroups * 8 * kRawBits;
     out += kGroups * kLaneCount;
@@ -280,6 +285,7 @@ constinit const LaneKernel kLaneAvx512 = {
     .decode_rows = choose_loop,
     .count_bits = count_bits,
     .encode_rows = encode_rows,
+    .writes_around_cache = true,
 };
 
 }  // namespace qload

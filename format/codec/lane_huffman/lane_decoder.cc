@@ -261,6 +261,8 @@ Status LaneDecoder::decode_strip(size_t row_count, uint8_t* out) {
     groups_[g].pad(state_.stream[g], kStripBytes / table_.groups + kKernelReadAhead);
   }
   if (table_.has_escapes()) escapes_.pad(state_.escape, kEscapeReach);
+  state_.around_cache =
+      around_cache_ && !nibbles_ && reinterpret_cast<uintptr_t>(out) % kLaneCount == 0;
   decode_rows_(table_, prepared_, state_, row_count, out);
   for (uint32_t g = 0; g < table_.groups; ++g) {
     if (state_.stream[g] > groups_[g].end) return corrupt("group ", g, "'s stream ends early");

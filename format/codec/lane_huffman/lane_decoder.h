@@ -40,6 +40,9 @@ class LaneDecoder final : public Decoder {
   Status open(std::span<const std::byte> stored, size_t decoded_bytes) override;
   Status next(std::span<std::byte> decoded) override;
   Status finish() override;
+  void write_around_cache(bool around) override {
+    around_cache_ = around && kernel_.writes_around_cache;
+  }
 
  private:
   LaneDecoder(const LaneKernel& kernel, bool outer) : kernel_(kernel), outer_(outer) {}
@@ -67,6 +70,7 @@ class LaneDecoder final : public Decoder {
   std::span<const std::byte> take(size_t bytes);
 
   const LaneKernel& kernel_;
+  bool around_cache_ = false;
   const bool outer_;  ///< False for the decoder of an outer one's escaped bytes.
   std::unique_ptr<LaneDecoder> escape_decoder_;
   std::span<const std::byte> stored_;  ///< What is not yet parsed.

@@ -55,6 +55,8 @@ struct LaneState {
   const uint8_t* stream[kLaneGroupsMax];  ///< The next byte of each group's shared stream.
   const uint8_t* escape;                  ///< The next escaped byte, in the order of the plane.
   const uint8_t* raw;                     ///< The next row's raw bits.
+  /// Rows go around the cache: only set for a kernel that can, and rows on 64 bytes.
+  bool around_cache;
 };
 
 /// Decodes `row_count` rows of 64 bytes to `out` and steps `state` on.
@@ -96,6 +98,7 @@ struct LaneKernel {
   DecodeRows (*decode_rows)(const LaneTable& table);  ///< The loop for that kind of table.
   CountLaneBits count_bits;
   EncodeRows encode_rows;
+  bool writes_around_cache = false;  ///< Its decoding heeds LaneState::around_cache.
 };
 
 /// The kernels of this build that this processor can run, slowest first; the first is "scalar", the
