@@ -14,9 +14,11 @@
 #include "qload/loader.h"
 #include "qload/options.h"
 #include "qload/result.h"
+#include "runtime/host/cgroup_folders.h"
 #include "runtime/load/io_thread.h"
 #include "runtime/load/model_state.h"
 #include "runtime/memory/destination_block.h"
+#include "runtime/memory/destination_pool.h"
 
 namespace qload::internal {
 
@@ -38,6 +40,10 @@ class Turnstile {
 /// Members are destroyed last to first: the I/O thread before the pool and the staging it uses.
 struct LoaderState {
   LoaderOptions options;
+  /// Whose memory limits hold, as of create; empty: none are heeded.
+  std::vector<CgroupFolder> memory_groups;
+  /// Owned by the Loader alone; Weights refer to it weakly.
+  std::shared_ptr<DestinationPool> kept;
   StagingRing staging;
   std::unique_ptr<DecodePool> pool;
   std::unique_ptr<IoThread> io;
@@ -68,8 +74,5 @@ Status run_load(LoaderState& state, const ModelState& model, std::span<const Loa
 
 /// Overrides from the environment. kInvalidArgument names a value that means nothing.
 Status apply_environment(LoaderOptions& options);
-
-/// Processors this process may run on (its affinity mask), at least 1.
-uint32_t usable_processors();
 
 }  // namespace qload::internal

@@ -48,6 +48,7 @@ JsonReport statistics_json(const LoadStatistics& s) {
   json.set("staging_bytes", s.staging_bytes);
   json.set("destination_bytes", s.destination_bytes);
   json.set("pinned_bytes", s.pinned_bytes);
+  json.set("reused_bytes", s.reused_bytes);
   json.set("engine", io_backend_name(s.engine));
   json.set("direct", s.direct);
   json.set("direct_refused", s.direct_refused);
@@ -73,7 +74,7 @@ std::string statistics_text(const LoadStatistics& s) {
       format_seconds(s.decode_busy_seconds), ", waiting ", format_seconds(s.decode_wait_seconds),
       ", first touch ", format_seconds(s.prefault_busy_seconds), "\n  destination  ",
       format_size(s.destination_bytes), ", ", format_size(s.pinned_bytes), " pinned, ",
-      s.huge_pages ? "huge pages" : "small pages", "\n");
+      format_size(s.reused_bytes), " reused, ", s.huge_pages ? "huge pages" : "small pages", "\n");
 }
 
 }  // namespace qload::tools

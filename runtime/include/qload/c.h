@@ -166,11 +166,17 @@ typedef struct qload_loader_options {
   uint32_t io_backend;     /* QLOAD_IO_ */
   uint32_t direct_io;      /* QLOAD_DIRECT_ */
   uint32_t queue_depth;    /* 0: 32 */
-  uint32_t decode_threads; /* 0: one for each processor the process may use */
+  uint32_t decode_threads; /* 0: one for each processor the process may use and has time on */
   uint64_t staging_bytes;  /* 0: 32 MiB */
   uint32_t read_bytes;     /* 0: 1 MiB */
   uint32_t reserved;
   qload_allocator staging_allocator;
+  uint64_t memory_bytes_max;  /* staging and one load; 0: what the control group leaves */
+  uint64_t reuse_bytes;       /* destination memory kept for later loads; 0: none */
+  const uint32_t* processors; /* that threads may run on; read by qload_loader_open only */
+  uint64_t processor_count;   /* 0: all that the process may use */
+  int32_t thread_nice;        /* added to decode threads' niceness, -20 to 19 */
+  uint32_t ignore_cgroup;     /* 1: let the control group's memory limit and CPU quota be */
 } qload_loader_options;
 
 /* See qload/options.h, struct LoadStatistics, for each field. */
@@ -189,6 +195,7 @@ typedef struct qload_statistics {
   uint8_t reserved[2];
   uint32_t kernel_refusal;
   uint32_t reserved2;
+  uint64_t reused_bytes;
 } qload_statistics;
 
 typedef struct qload_load_options {
