@@ -109,6 +109,12 @@ Result<DestinationBlock> allocate_fresh(const LoaderState& state,
   return DestinationBlock::allocate(request.bytes, request.alignment, {}, request.pinning);
 }
 
+uint64_t largest_chunk(std::span<const ChunkRecord> chunks) {
+  uint64_t bytes = 0;
+  for (const ChunkRecord& chunk : chunks) bytes = std::max<uint64_t>(bytes, chunk.decoded_bytes);
+  return bytes;
+}
+
 }  // namespace
 
 uint64_t staging_within(uint64_t asked_bytes, uint64_t limit_bytes) {
@@ -136,13 +142,19 @@ uint64_t bookkeeping_bytes(const Index& index, std::span<const uint32_t> tensors
       std::max<uint64_t>(1, std::min<uint64_t>(options.read_bytes, options.staging_bytes / 4));
   uint64_t parts = 0;
   uint64_t long_reads = 0;
-  uint64_t scratch_bytes = 0;
   for (const uint32_t tensor : tensors) {
     const TensorRecord& record = index.tensors()[tensor];
     parts += record.chunk_count;
     long_reads += record.bytes / read_bytes;
-    for (const ChunkRecord& chunk : index.chunks_of(record)) {
-      scratch_bytes = std::max<uint64_t>(scratch_bytes, chunk.decoded_bytes);
+  }
+  // Tensors may share chunks without end: no chunk is looked at more often than the index has them.
+  uint64_t scratch_bytes = 0;
+  if (parts > index.chunks().size()) {
+    scratch_bytes = largest_chunk(index.chunks());
+  } else {
+    for (const uint32_t tensor : tensors) {
+      const auto chunks = index.chunks_of(index.tensors()[tensor]);
+      scratch_bytes = std::max(scratch_bytes, largest_chunk(chunks));
     }
   }
   return kLoadBytes + options.decode_threads * (kThreadBytes + scratch_bytes) +
