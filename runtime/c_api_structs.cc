@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "format/base/format_text.h"
 #include "format/base/try.h"
@@ -53,6 +54,21 @@ Result<Allocator> to_allocator(const qload_allocator& from, std::string_view fie
   to.context = from.context;
   to.flags = from.flags == 0 ? static_cast<uint32_t>(kCpuWritable) : from.flags;
   return to;
+}
+
+// More processors than any kernel is built for: such a count is not meant.
+constexpr uint64_t kProcessorListMax = 1u << 18;
+
+Result<std::span<const uint32_t>> to_processors(const uint32_t* processors, uint64_t count) {
+  if (count > kProcessorListMax) {
+    return invalid(text("qload_loader_options.processor_count is ", count, "; expected 0 to ",
+                        kProcessorListMax));
+  }
+  if (count != 0 && processors == nullptr) {
+    return invalid(
+        text("qload_loader_options.processors is NULL; expected ", count, " processors"));
+  }
+  return std::span<const uint32_t>(processors, count);
 }
 
 }  // namespace
@@ -135,16 +151,26 @@ Result<LoaderOptions> to_loader_options(const qload_loader_options* options) {
   to.decode_threads = from.decode_threads;
   QLOAD_TRY(to.staging_allocator,
             to_allocator(from.staging_allocator, "qload_loader_options.staging_allocator"));
+  to.memory_bytes_max = from.memory_bytes_max;
+  to.reuse_bytes = from.reuse_bytes;
+  to.thread_nice = from.thread_nice;
+  if (from.ignore_cgroup > 1) {
+    return invalid(
+        text("qload_loader_options.ignore_cgroup is ", from.ignore_cgroup, "; expected 0 or 1"));
+  }
+  to.ignore_cgroup = from.ignore_cgroup != 0;
+  QLOAD_TRY(to.processors, to_processors(from.processors, from.processor_count));
   return to;
 }
 
 Result<LoadOptions> to_load_options(const qload_load_options& options) {
   LoadOptions to;
-  QLOAD_CHECK(check_reserved(options.reserved, "qload_load_options.reserved"));
   QLOAD_TRY(to.verify, to_enum(options.verify, Verify::kDecoded, "qload_load_options.verify"));
   QLOAD_TRY(to.pinning, to_enum(options.pinning, Pinning::kRequired, "qload_load_options.pinning"));
   QLOAD_TRY(to.huge_pages,
             to_enum(options.huge_pages, HugePages::kAlways, "qload_load_options.huge_pages"));
+  QLOAD_TRY(to.page_cache,
+            to_enum(options.page_cache, PageCache::kBypass, "qload_load_options.page_cache"));
   QLOAD_TRY(to.allocator, to_allocator(options.allocator, "qload_load_options.allocator"));
   return to;
 }
@@ -205,6 +231,10 @@ qload_statistics to_c_statistics(const LoadStatistics& from) {
   to.staging_bytes = from.staging_bytes;
   to.destination_bytes = from.destination_bytes;
   to.pinned_bytes = from.pinned_bytes;
+  to.reused_bytes = from.reused_bytes;
+  to.read_bytes = from.read_bytes;
+  to.in_flight_bytes = from.in_flight_bytes;
+  to.cache_read_seconds = from.cache_read_seconds;
   to.engine = static_cast<uint32_t>(from.engine);
   to.bound = static_cast<uint32_t>(from.bound);
   to.direct = from.direct;

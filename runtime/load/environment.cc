@@ -1,6 +1,4 @@
-// What the loader learns from its surroundings: environment variables, processors.
-#include <sched.h>
-
+// What the loader learns from environment variables.
 #include <cstdlib>
 #include <string_view>
 
@@ -34,15 +32,6 @@ Status apply_environment(LoaderOptions& options) {
     }
   }
   return check_decode_kernel();
-}
-
-uint32_t usable_processors() {
-  // 1024 processors fit a fixed cpu_set_t; on larger machines the call fails and one is assumed.
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
-  const int count = CPU_COUNT(&mask);
-  return count > 0 ? static_cast<uint32_t>(count) : 1;
 }
 
 }  // namespace qload::internal

@@ -76,6 +76,7 @@ class LoadSession : public DecodeWork {
   void push_staged(const PlanRead& read, uint32_t region);
   Pulled take_cached(uint32_t& read, uint32_t& region);
   Status read_cached(const PlanRead& read, std::byte* data);
+  void touch_first(std::span<const std::byte> destination);
   void decode_cached(const PlanRead& read, const std::byte* data, DecodeContext& context);
 
   void run_chunks(uint32_t first, uint32_t count, const std::byte* data, DecodeContext& context);
@@ -100,6 +101,7 @@ class LoadSession : public DecodeWork {
   std::atomic<uint64_t> cached_in_place_ = 0;
   std::atomic<uint64_t> cached_reads_ = 0;
   std::atomic<uint64_t> cached_nanoseconds_ = 0;
+  std::atomic<uint64_t> touch_nanoseconds_ = 0;
   std::atomic<bool> failed_ = false;
   std::atomic<bool> cancelled_ = false;
   std::mutex mutex_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <new>
 #include <numeric>
 #include <stdexcept>
@@ -11,7 +12,9 @@
 #include "format/base/checked.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
+#include "runtime/host/processors.h"
 #include "runtime/load/loader_state.h"
+#include "runtime/load/memory_budget.h"
 #include "runtime/load/weights_state.h"
 
 namespace qload {
@@ -33,11 +36,16 @@ Status check_hook(std::string_view name, const Allocator& hook) {
                text(name, ": allocate and release must both be set, or neither"));
 }
 
+// The most that LoaderOptions::decode_threads may ask for, and that the default takes.
+constexpr uint32_t kDecodeThreadsMax = 1024;
+
 Status check_options(const LoaderOptions& options) {
   QLOAD_CHECK(check_range<uint32_t>("queue_depth", options.queue_depth, 1, 4096));
-  QLOAD_CHECK(check_range<uint32_t>("decode_threads", options.decode_threads, 0, 1024));
+  QLOAD_CHECK(
+      check_range<uint32_t>("decode_threads", options.decode_threads, 0, kDecodeThreadsMax));
   QLOAD_CHECK(check_range<uint64_t>("staging_bytes", options.staging_bytes, 1u << 20, 1u << 30));
   QLOAD_CHECK(check_range<uint32_t>("read_bytes", options.read_bytes, 64u << 10, 16u << 20));
+  QLOAD_CHECK(check_range<int32_t>("thread_nice", options.thread_nice, -20, 19));
   return check_hook("LoaderOptions::staging_allocator", options.staging_allocator);
 }
 
@@ -51,6 +59,10 @@ Result<std::unique_ptr<IoThread>> start_io(const LoaderState& state, IoBackend b
   // Half of the staging memory in flight, so that reading and decoding overlap.
   io.largest.part_bytes = options.read_bytes;
   io.largest.in_flight_bytes = static_cast<uint32_t>(options.staging_bytes / 2);
+  // The decode threads' niceness would let them wait for it.
+  ThreadPlacement placement = state.placement;
+  placement.nice = 0;
+  io.on_start = [placement] { apply_placement(placement); };
   return IoThread::start(io, state.factory, refusal);
 }
 
@@ -76,13 +88,21 @@ Result<std::unique_ptr<LoaderState>> create_loader_state(LoaderOptions options,
                                                          EngineFactory factory) {
   QLOAD_CHECK(check_options(options));
   QLOAD_CHECK(apply_environment(options));
-  if (options.decode_threads == 0) options.decode_threads = usable_processors();
   auto state = std::make_unique<LoaderState>();
+  QLOAD_TRY(state->placement, place_threads({options.decode_threads, options.processors,
+                                             options.thread_nice, options.ignore_cgroup}));
+  options.decode_threads = std::min(state->placement.thread_count, kDecodeThreadsMax);
+  options.processors = {};  // The caller's, and only for as long as create runs.
+  if (!options.ignore_cgroup) state->memory_groups = find_cgroup_folders("memory");
+  QLOAD_CHECK(fit_staging(options, state->memory_groups));
+  state->kept = std::make_shared<DestinationPool>(options.reuse_bytes);
   state->options = options;
   state->factory = std::move(factory);
   QLOAD_CHECK(state->staging.allocate(options.staging_bytes, options.staging_allocator));
   state->staging.set_listener([raw = state.get()] { raw->announce_room(); });
-  QLOAD_TRY(state->pool, DecodePool::create(options.decode_threads));
+  QLOAD_TRY(state->pool, DecodePool::create(options.decode_threads, [placement = state->placement] {
+              apply_placement(placement);
+            }));
   if (options.io_backend != IoBackend::kPread) {
     auto started = start_io(*state, IoBackend::kUring, &state->uring_refusal);
     if (started.ok()) {
@@ -166,6 +186,14 @@ Result<std::vector<LoadTarget>> find_targets(const ModelState& model,
   return targets;
 }
 
+/// `options`, reporting to `statistics` and, by reference, to the callback of `options`.
+LoadOptions report_to(LoadStatistics& statistics, const LoadOptions& options) {
+  LoadOptions reporting = options;
+  if (options.on_progress) reporting.on_progress = std::ref(options.on_progress);
+  reporting.statistics = &statistics;
+  return reporting;
+}
+
 /// Nothing throws across the API: memory that runs out is an error like any other.
 template <class Call>
 auto without_throwing(Call&& call) -> decltype(call()) {
@@ -214,21 +242,34 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
     offsets.push_back(*start);
     block_bytes = *end;
   }
-  QLOAD_TRY(DestinationBlock block,
-            DestinationBlock::allocate(block_bytes, alignment, options.allocator, options.pinning));
+  LoadStatistics own_statistics;
+  LoadStatistics& statistics = options.statistics != nullptr ? *options.statistics : own_statistics;
+  statistics = {};
+  auto weights = std::make_unique<internal::WeightsState>();
+  weights->pool = state_->kept;
+  DestinationBlock& block = weights->block;
+  QLOAD_TRY(block,
+            internal::acquire_block(*state_, state, numbers,
+                                    {block_bytes, alignment, options.pinning, options.huge_pages},
+                                    options.allocator));
   std::vector<LoadTarget> targets;
   targets.reserve(numbers.size());
   for (size_t i = 0; i < numbers.size(); ++i) {
     targets.push_back({numbers[i], block.data() + offsets[i], block.direct_allowed()});
   }
-  QLOAD_CHECK(internal::run_load(*state_, state, targets, &block, options, begin));
-  auto weights = std::make_unique<internal::WeightsState>();
+  const Status loaded =
+      internal::run_load(*state_, state, targets, &block, report_to(statistics, options), begin);
+  if (block.reusable()) {
+    statistics.reused_bytes = block.bytes();
+    statistics.huge_pages = block.huge_pages();
+  }
+  QLOAD_CHECK(loaded);
+  block.mark_used(statistics.huge_pages);
   weights->tensors.reserve(numbers.size());
   for (const LoadTarget& target : targets) {
     const TensorInfo& info = state.tensors[target.tensor];
     weights->tensors.push_back({&info, {target.data, info.bytes}});
   }
-  weights->block = std::move(block);
   weights->sort_names();
   return Weights(std::move(weights));
 }
@@ -254,6 +295,10 @@ Status Loader::load_into(const Model& model, std::span<const Destination> destin
   return without_throwing([&]() -> Status {
     const auto begin = std::chrono::steady_clock::now();
     QLOAD_TRY(const auto targets, find_targets(model.state(), destinations));
+    std::vector<uint32_t> numbers;
+    numbers.reserve(targets.size());
+    for (const LoadTarget& target : targets) numbers.push_back(target.tensor);
+    QLOAD_CHECK(internal::check_budget_into(*state_, model.state(), numbers));
     return internal::run_load(*state_, model.state(), targets, nullptr, options, begin);
   });
 }

@@ -16,9 +16,12 @@
 #include "qload/options.h"
 #include "qload/result.h"
 #include "runtime/decode/decode_pool.h"
+#include "runtime/host/cgroup_folders.h"
+#include "runtime/host/processors.h"
 #include "runtime/load/io_thread.h"
 #include "runtime/load/model_state.h"
 #include "runtime/memory/destination_block.h"
+#include "runtime/memory/destination_pool.h"
 #include "runtime/memory/staging_area.h"
 
 namespace qload::internal {
@@ -49,6 +52,11 @@ class Turnstile {
 struct LoaderState {
   LoaderOptions options;
   EngineFactory factory;
+  ThreadPlacement placement;  ///< Of all threads; the niceness is for decode threads only.
+  /// Whose memory limits hold, as of create; empty: none are heeded.
+  std::vector<CgroupFolder> memory_groups;
+  /// Owned by the Loader alone; Weights refer to it weakly.
+  std::shared_ptr<DestinationPool> kept;
   StagingArea staging;
   std::unique_ptr<DecodePool> pool;
   std::unique_ptr<IoThread> uring;  ///< Null: not wanted, or refused.
@@ -92,8 +100,5 @@ Status run_load(LoaderState& state, const ModelState& model, std::span<const Loa
 
 /// Overrides from the environment. kInvalidArgument names a value that means nothing.
 Status apply_environment(LoaderOptions& options);
-
-/// Processors this process may run on (its affinity mask), at least 1.
-uint32_t usable_processors();
 
 }  // namespace qload::internal

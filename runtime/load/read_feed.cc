@@ -196,6 +196,8 @@ void ReadFeed::add_statistics(LoadStatistics& statistics) const {
   statistics.registered_files = facts_.files_registered;
   statistics.registered_buffers = facts_.buffers_registered;
   statistics.short_read_count = facts_.short_reads;
+  statistics.read_bytes = facts_.part_bytes;
+  statistics.in_flight_bytes = facts_.in_flight_bytes;
 }
 
 }  // namespace qload

@@ -1,9 +1,14 @@
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "runtime/load/weights_state.h"
 
 namespace qload {
+
+internal::WeightsState::~WeightsState() {
+  if (const auto kept = pool.lock()) kept->give_back(std::move(block));
+}
 
 void internal::WeightsState::sort_names() {
   by_name.resize(tensors.size());

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "format/base/assert.h"
 #include "format/base/checked.h"
 #include "format/base/file.h"
 #include "format/base/format_text.h"
@@ -46,6 +47,8 @@ DestinationBlock& DestinationBlock::operator=(DestinationBlock&& other) noexcept
   std::swap(mapped_bytes_, other.mapped_bytes_);
   std::swap(pinned_bytes_, other.pinned_bytes_);
   std::swap(direct_allowed_, other.direct_allowed_);
+  std::swap(used_, other.used_);
+  std::swap(huge_pages_, other.huge_pages_);
   std::swap(small_, other.small_);
   std::swap(hook_, other.hook_);
   return *this;
@@ -109,14 +112,38 @@ Status DestinationBlock::map(uint64_t bytes, uint64_t alignment, Pinning pinning
   bytes_ = bytes;
   mapped_bytes_ = *rounded;
   if (pinning == Pinning::kNever) return Ok{};
-  // On fault: locking is one quick call, and the pages are still touched beside the reads.
-  if (mlock2(data_, mapped_bytes_, MLOCK_ONFAULT) == 0) {
-    pinned_bytes_ = bytes;
-  } else if (pinning == Pinning::kRequired) {
+  if (!lock() && pinning == Pinning::kRequired) {
     return error_from_errno(text("cannot lock ", bytes, " bytes (see RLIMIT_MEMLOCK, ulimit -l)"),
                             ENOMEM);
   }
   return Ok{};
+}
+
+// On fault: locking is one quick call, and fresh pages are still touched beside the reads.
+bool DestinationBlock::lock() {
+  if (mlock2(data_, mapped_bytes_, MLOCK_ONFAULT) != 0) return false;
+  pinned_bytes_ = bytes_;
+  return true;
+}
+
+bool DestinationBlock::prepare_reuse(uint64_t bytes, uint64_t alignment, Pinning pinning) {
+  QLOAD_ASSERT(reusable());
+  if (bytes > mapped_bytes_ || reinterpret_cast<uintptr_t>(data_) % alignment != 0) return false;
+  const bool locked = pinned_bytes_ != 0;
+  bytes_ = bytes;
+  pinned_bytes_ = locked ? bytes : 0;
+  if (pinning == Pinning::kNever) {
+    if (locked) munlock(data_, mapped_bytes_);
+    pinned_bytes_ = 0;
+    return true;
+  }
+  return locked || lock() || pinning != Pinning::kRequired;
+}
+
+void DestinationBlock::mark_used(bool huge_pages) {
+  if (mapped_bytes_ == 0) return;
+  used_ = true;
+  huge_pages_ = huge_pages;
 }
 
 }  // namespace qload

@@ -116,6 +116,11 @@ TEST(Options, NullAndZeroMeanDefaults) {
     EXPECT_EQ(ours.read_bytes, defaults.read_bytes);
     EXPECT_EQ(ours.staging_allocator.allocate, nullptr);
     EXPECT_EQ(ours.staging_allocator.flags, kCpuWritable);
+    EXPECT_EQ(ours.memory_bytes_max, defaults.memory_bytes_max);
+    EXPECT_EQ(ours.reuse_bytes, defaults.reuse_bytes);
+    EXPECT_EQ(ours.thread_nice, defaults.thread_nice);
+    EXPECT_EQ(ours.ignore_cgroup, defaults.ignore_cgroup);
+    EXPECT_TRUE(ours.processors.empty());
   }
 }
 
@@ -129,7 +134,20 @@ TEST(Options, SetFieldsArrive) {
   options.staging_bytes = 5;
   options.read_bytes = 6;
   options.staging_allocator = {no_memory, no_release, &options, QLOAD_MEMORY_NO_DIRECT_IO, 0};
+  const uint32_t processors[] = {3, 1};
+  options.memory_bytes_max = 7;
+  options.reuse_bytes = 8;
+  options.processors = processors;
+  options.processor_count = 2;
+  options.thread_nice = -9;
+  options.ignore_cgroup = 1;
   const LoaderOptions ours = *to_loader_options(&options);
+  EXPECT_EQ(ours.memory_bytes_max, 7u);
+  EXPECT_EQ(ours.reuse_bytes, 8u);
+  EXPECT_EQ(ours.processors.data(), processors);
+  EXPECT_EQ(ours.processors.size(), 2u);
+  EXPECT_EQ(ours.thread_nice, -9);
+  EXPECT_TRUE(ours.ignore_cgroup);
   EXPECT_EQ(ours.io_backend, IoBackend::kPread);
   EXPECT_EQ(ours.direct_io, DirectIo::kDisabled);
   EXPECT_EQ(ours.queue_depth, 3u);
@@ -174,13 +192,40 @@ TEST(Options, UnknownValuesAreRefusedByName) {
   EXPECT_THAT(refusal([](auto&, auto& load) { load.pinning = 3; }), HasSubstr("pinning is 3"));
   EXPECT_THAT(refusal([](auto&, auto& load) { load.huge_pages = 3; }),
               HasSubstr("huge_pages is 3"));
-  EXPECT_THAT(refusal([](auto&, auto& load) { load.reserved = 1; }), HasSubstr("reserved"));
+  EXPECT_THAT(refusal([](auto&, auto& load) { load.page_cache = 4; }), HasSubstr("page_cache"));
   EXPECT_THAT(refusal([](auto&, auto& load) { load.allocator.allocate = no_memory; }),
               HasSubstr("allocator: one of allocate and release is NULL"));
   EXPECT_THAT(refusal([](auto&, auto& load) { load.allocator.flags = 8; }),
               HasSubstr("allocator.flags is 8"));
   EXPECT_THAT(refusal([](auto& loader, auto&) { loader.staging_allocator.reserved = 1; }),
               HasSubstr("staging_allocator.reserved"));
+  EXPECT_THAT(refusal([](auto& loader, auto&) { loader.ignore_cgroup = 2; }),
+              HasSubstr("ignore_cgroup is 2; expected 0 or 1"));
+  EXPECT_THAT(refusal([](auto& loader, auto&) { loader.processor_count = 3; }),
+              HasSubstr("processors is NULL; expected 3 processors"));
+  EXPECT_THAT(refusal([](auto& loader, auto&) { loader.processor_count = (1u << 18) + 1; }),
+              HasSubstr("processor_count is 262145"));
+}
+
+// A caller compiled before the limits were there passes a shorter struct.
+TEST(Options, OlderCallersHaveNoLimits) {
+  qload_loader_options options = {};
+  options.struct_bytes = offsetof(qload_loader_options, memory_bytes_max);
+  options.queue_depth = 3;
+  options.memory_bytes_max = 1;
+  options.processor_count = 1;
+  const LoaderOptions ours = *to_loader_options(&options);
+  EXPECT_EQ(ours.queue_depth, 3u);
+  EXPECT_EQ(ours.memory_bytes_max, 0u);
+  EXPECT_TRUE(ours.processors.empty());
+}
+
+TEST(Statistics, ReusedBytesArrive) {
+  LoadStatistics statistics;
+  statistics.pinned_bytes = 1;
+  statistics.reused_bytes = 2;
+  EXPECT_EQ(to_c_statistics(statistics).pinned_bytes, 1u);
+  EXPECT_EQ(to_c_statistics(statistics).reused_bytes, 2u);
 }
 
 }  // namespace

@@ -187,14 +187,26 @@ TEST(CliCommands, LoadReportsAndChecksEveryByte) {
   EXPECT_EQ(json["checked"], true);
   ASSERT_EQ(json["loads"].size(), 3u);
   for (const auto& load : json["loads"]) {
-    EXPECT_EQ(load.size(), 29u) << "each field of LoadStatistics, the rate, and the kernel";
+    EXPECT_EQ(load.size(), 33u) << "each field of LoadStatistics, the rate, and the kernel";
     EXPECT_NE(load["decode_kernel"], "");
     EXPECT_EQ(load["bytes_decoded"], json["decoded_bytes"]);
     EXPECT_EQ(load["engine"], "pread");
     EXPECT_EQ(load["direct"], false);
     EXPECT_EQ(load["decode_threads"], 3);
     EXPECT_EQ(load["pinned_bytes"], 0);
+    EXPECT_EQ(load["reused_bytes"], 0);
   }
+}
+
+TEST(CliCommands, LoadKeepsToItsLimits) {
+  const PackedTiny tiny;
+  const auto json = parse_output(
+      expect_success({"load", tiny.container, "--json", "--check", tiny.source, "--memory", "64M",
+                      "--ignore-cgroup", "--nice", "5", "--threads", "1"}));
+  EXPECT_EQ(json["loads"][0]["staging_bytes"], 16 << 20);
+  expect_failure({"load", tiny.container, "--memory", "3M"}, 1, "memory_bytes_max allows 3145728");
+  expect_failure({"load", tiny.container, "--processors", "262143"}, 2,
+                 "processor 262143 is not one of the");
 }
 
 TEST(CliCommands, LoadTakesNamedTensors) {

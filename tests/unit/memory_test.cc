@@ -1,8 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
 #include <thread>
@@ -10,7 +8,6 @@
 
 #include "runtime/memory/destination_block.h"
 #include "runtime/memory/host_block.h"
-#include "runtime/memory/prefaulter.h"
 #include "tests/support/counting_hook.h"
 
 namespace qload {
@@ -98,47 +95,6 @@ TEST(DestinationBlock, HookFailuresAreErrors) {
   ASSERT_FALSE(shifted.ok());
   EXPECT_THAT(std::string(shifted.error().message()), HasSubstr("not aligned to 64"));
   EXPECT_EQ(hook.allocated, hook.released);
-}
-
-// Whether MADV_POPULATE_WRITE (23; Linux 5.14) works here and mincore can show it: qemu's user mode
-// answers both without doing either.
-bool kernel_populates() {
-  void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  unsigned char before = 1;
-  unsigned char after = 0;
-  const bool known = mincore(page, 4096, &before) == 0 && madvise(page, 4096, 23) == 0 &&
-                     mincore(page, 4096, &after) == 0;
-  munmap(page, 4096);
-  return known && (before & 1) == 0 && (after & 1) == 1;
-}
-
-TEST(Prefaulter, TouchesEverythingAndChangesNothing) {
-  for (const HugePages mode : {HugePages::kAuto, HugePages::kNever, HugePages::kAlways}) {
-    auto block = DestinationBlock::allocate((70u << 20) + 4097, 4096, {}, Pinning::kNever);
-    ASSERT_TRUE(block.ok());
-    block->data()[12345] = std::byte{77};
-    Prefaulter prefaulter;
-    prefaulter.start({block->data(), block->bytes()}, mode);
-    std::vector<std::thread> threads;
-    for (int i = 0; i < 3; ++i) {
-      threads.emplace_back([&] {
-        while (prefaulter.touch_next()) {
-        }
-      });
-    }
-    for (auto& thread : threads) thread.join();
-    EXPECT_FALSE(prefaulter.touch_next());
-    if (kernel_populates()) {
-      std::vector<unsigned char> resident((block->bytes() + 4095) / 4096);
-      ASSERT_EQ(mincore(block->data(), block->bytes(), resident.data()), 0);
-      EXPECT_TRUE(std::all_of(resident.begin(), resident.end(), [](auto r) { return r & 1; }));
-    }
-    EXPECT_EQ(block->data()[12345], std::byte{77});
-    EXPECT_EQ(block->data()[block->bytes() - 1], std::byte{0});
-    EXPECT_FALSE(mode == HugePages::kNever && prefaulter.huge_pages());
-  }
-  Prefaulter nothing;
-  EXPECT_FALSE(nothing.touch_next());
 }
 
 }  // namespace

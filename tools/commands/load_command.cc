@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "format/base/format_text.h"
 #include "format/input/model_source.h"
@@ -24,6 +25,10 @@ const std::map<std::string, Verify> kVerifyModes = {
     {"chunks", Verify::kChunks}, {"index", Verify::kIndexOnly}, {"decoded", Verify::kDecoded}};
 const std::map<std::string, Pinning> kPinningModes = {
     {"auto", Pinning::kAuto}, {"never", Pinning::kNever}, {"required", Pinning::kRequired}};
+const std::map<std::string, PageCache> kPageCacheModes = {{"auto", PageCache::kAuto},
+                                                          {"keep", PageCache::kKeep},
+                                                          {"drop", PageCache::kDrop},
+                                                          {"bypass", PageCache::kBypass}};
 const std::map<std::string, HugePages> kHugePageModes = {
     {"auto", HugePages::kAuto}, {"never", HugePages::kNever}, {"always", HugePages::kAlways}};
 
@@ -36,8 +41,11 @@ struct LoadArguments {
   std::string verify = "chunks";
   std::string pin = "auto";
   std::string huge_pages = "auto";
+  std::string page_cache = "auto";
   std::vector<std::string> tensors;
   uint64_t read_bytes = LoaderOptions{}.read_bytes;
+  std::optional<int> nice;
+  std::string processors;
   uint32_t repeat = 1;
   bool json = false;
   LoaderOptions loader;
@@ -66,6 +74,7 @@ Status load_once(const LoadArguments& arguments, const Session& session, Loader&
   options.verify = kVerifyModes.at(arguments.verify);
   options.pinning = kPinningModes.at(arguments.pin);
   options.huge_pages = kHugePageModes.at(arguments.huge_pages);
+  options.page_cache = kPageCacheModes.at(arguments.page_cache);
   options.stop = session.interrupt.token();
   options.statistics = &statistics;
   options.on_progress = [&bar](const Progress& progress) {
@@ -111,6 +120,18 @@ int print_outcome(const LoadArguments& arguments, const Model& model, const Load
   return print_result(out);
 }
 
+/// `arguments.read_bytes` has been checked.
+Result<Loader> create_loader(const LoadArguments& arguments,
+                             const std::vector<uint32_t>& processors) {
+  LoaderOptions options = arguments.loader;
+  options.io_backend = kBackends.at(arguments.io);
+  options.direct_io = kDirectModes.at(arguments.direct);
+  options.read_bytes = static_cast<uint32_t>(arguments.read_bytes);
+  options.thread_nice = arguments.nice.value_or(0);
+  options.processors = processors;
+  return Loader::create(options);
+}
+
 int run_load(const LoadArguments& arguments, const Session& session) {
   ModelOptions model_options;
   if (!arguments.digest.empty()) {
@@ -118,15 +139,14 @@ int run_load(const LoadArguments& arguments, const Session& session) {
     if (!digest) return fail_usage("--digest takes 32 hexadecimal digits, as inspect prints");
     model_options.expected_digest = *digest;
   }
-  LoaderOptions loader_options = arguments.loader;
-  loader_options.io_backend = kBackends.at(arguments.io);
-  loader_options.direct_io = kDirectModes.at(arguments.direct);
   if (arguments.read_bytes > UINT32_MAX) return fail_usage("--read-size is at most 16M");
-  loader_options.read_bytes = static_cast<uint32_t>(arguments.read_bytes);
+  std::optional<std::vector<uint32_t>> processors{std::in_place};
+  if (!arguments.processors.empty()) processors = parse_number_list(arguments.processors);
+  if (!processors) return fail_usage("--processors takes a list such as 0-3,8");
 
   const auto model = Model::open(arguments.input, model_options);
   if (!model.ok()) return fail(session, model.error());
-  auto loader = Loader::create(loader_options);
+  auto loader = create_loader(arguments, *processors);
   if (!loader.ok()) return fail(session, loader.error());
   std::optional<ModelSource> source;
   if (!arguments.check.empty()) {
@@ -165,12 +185,20 @@ void add_load_command(CommandLine& line, Session& session) {
   command.text("--digest", a.digest, "Fail (6) unless the model has this digest");
   command.number("--repeat", a.repeat, {1, 1000000}, "Loads, one after the other (default: 1)");
   command.number("--threads", a.loader.decode_threads, {0, 1024},
-                 "Decode threads (default: one for each processor)");
+                 "Decode threads (default: one for each processor, within the CPU quota)");
+  command.text("--processors", a.processors, "Where threads may run, such as 0-3,8 (default: any)");
+  command.number("--nice", a.nice, {-20, 19}, "Added to decode threads' niceness (default: 0)");
   command.choice("--io", a.io, names_of(kBackends), "Read engine (default: auto)");
   command.choice("--direct", a.direct, names_of(kDirectModes), "O_DIRECT (default: optional)");
   command.number("--queue-depth", a.loader.queue_depth, {1, 4096}, "Reads in flight (default: 32)");
   command.size("--staging", a.loader.staging_bytes, "Staging memory, 1M to 1G (default: 32M)");
+  command.size("--memory", a.loader.memory_bytes_max,
+               "Staging and tensors together (default: what the control group leaves)");
+  command.flag("--ignore-cgroup", a.loader.ignore_cgroup,
+               "Let the control group's memory limit and CPU quota be");
   command.size("--read-size", a.read_bytes, "Largest read, 64K to 16M (default: 1M)");
+  command.choice("--page-cache", a.page_cache, names_of(kPageCacheModes),
+                 "Leave the file there, drop it afterwards, or read around it (default: auto)");
   command.choice("--verify", a.verify, names_of(kVerifyModes), "What to check (default: chunks)");
   command.choice("--pin", a.pin, names_of(kPinningModes),
                  "Lock destinations in memory (default: auto)");

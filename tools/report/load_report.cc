@@ -24,6 +24,12 @@ std::string engine_text(const LoadStatistics& s) {
   return out;
 }
 
+std::string shape_text(const LoadStatistics& s) {
+  if (s.read_bytes == 0) return "";
+  return text(", tuned to reads of ", format_size(s.read_bytes), ", ",
+              format_size(s.in_flight_bytes), " in flight");
+}
+
 }  // namespace
 
 JsonReport statistics_json(const LoadStatistics& s) {
@@ -41,13 +47,17 @@ JsonReport statistics_json(const LoadStatistics& s) {
   json.set("slot_wait_seconds", s.slot_wait_seconds);
   json.set("decode_busy_seconds", s.decode_busy_seconds);
   json.set("decode_wait_seconds", s.decode_wait_seconds);
+  json.set("cache_read_seconds", s.cache_read_seconds);
   json.set("prefault_busy_seconds", s.prefault_busy_seconds);
   json.set("decode_threads", s.decode_threads);
   json.set("decode_kernel", decode_kernel());
   json.set("queue_depth", s.queue_depth);
+  json.set("read_bytes", s.read_bytes);
+  json.set("in_flight_bytes", s.in_flight_bytes);
   json.set("staging_bytes", s.staging_bytes);
   json.set("destination_bytes", s.destination_bytes);
   json.set("pinned_bytes", s.pinned_bytes);
+  json.set("reused_bytes", s.reused_bytes);
   json.set("engine", io_backend_name(s.engine));
   json.set("direct", s.direct);
   json.set("direct_refused", s.direct_refused);
@@ -67,12 +77,14 @@ std::string statistics_text(const LoadStatistics& s) {
       format_size(s.bytes_read), " in ", s.read_count, " reads (", s.short_read_count,
       " resumed), ", format_size(s.bytes_read_in_place), " in place, ", format_size(s.bytes_stored),
       " wanted\n  engine       ", engine_text(s), ", queue depth ", s.queue_depth, ", staging ",
-      format_size(s.staging_bytes), "\n  waits        read ", format_seconds(s.read_wait_seconds),
-      ", slot ", format_seconds(s.slot_wait_seconds), "\n  decode       ", s.chunk_count,
-      " chunks, ", s.decode_threads, " threads, ", decode_kernel(), ", busy ",
-      format_seconds(s.decode_busy_seconds), ", waiting ", format_seconds(s.decode_wait_seconds),
-      ", first touch ", format_seconds(s.prefault_busy_seconds), "\n  destination  ",
-      format_size(s.destination_bytes), ", ", format_size(s.pinned_bytes), " pinned, ",
+      format_size(s.staging_bytes), shape_text(s), "\n  waits        read ",
+      format_seconds(s.read_wait_seconds), ", room ", format_seconds(s.slot_wait_seconds),
+      "\n  decode       ", s.chunk_count, " chunks, ", s.decode_threads, " threads, ",
+      decode_kernel(), ", busy ", format_seconds(s.decode_busy_seconds), ", waiting ",
+      format_seconds(s.decode_wait_seconds), ", first touch ",
+      format_seconds(s.prefault_busy_seconds), ", copying from the page cache ",
+      format_seconds(s.cache_read_seconds), "\n  destination  ", format_size(s.destination_bytes),
+      ", ", format_size(s.pinned_bytes), " pinned, ", format_size(s.reused_bytes), " reused, ",
       s.huge_pages ? "huge pages" : "small pages", "\n");
 }
 

@@ -55,6 +55,31 @@ std::optional<uint64_t> parse_size(std::string_view size) {
   return checked_multiply(number, factor);
 }
 
+std::optional<std::vector<uint32_t>> parse_number_list(std::string_view list) {
+  constexpr uint32_t kNumberMax = (1u << 18) - 1;
+  const auto take_number = [&list]() -> std::optional<uint32_t> {
+    uint32_t number = 0;
+    const auto [end, error] = std::from_chars(list.data(), list.data() + list.size(), number);
+    if (error != std::errc{} || number > kNumberMax) return std::nullopt;
+    list.remove_prefix(static_cast<size_t>(end - list.data()));
+    return number;
+  };
+  std::vector<uint32_t> numbers;
+  while (true) {
+    const auto first = take_number();
+    auto last = first;
+    if (first && list.starts_with('-')) {
+      list.remove_prefix(1);
+      last = take_number();
+    }
+    if (!last || *last < *first || numbers.size() > kNumberMax) return std::nullopt;
+    for (uint32_t number = *first; number <= *last; ++number) numbers.push_back(number);
+    if (list.empty()) return numbers;
+    if (!list.starts_with(',')) return std::nullopt;
+    list.remove_prefix(1);
+  }
+}
+
 std::string format_fixed(double value, int decimals) {
   char buffer[64];
   const int length = std::snprintf(buffer, sizeof buffer, "%.*f", decimals, value);

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "qload/tensor.h"
 
@@ -14,6 +15,10 @@ namespace qload::tools {
 /// "4096", "512K", "1M", "2G", "1T" (powers of 1024; a trailing "B" or "iB" is allowed), or
 /// nothing when `text` is not a size or does not fit 64 bits.
 std::optional<uint64_t> parse_size(std::string_view text);
+
+/// "3", "0,2,5" or "0-3,8" as the numbers it lists, or nothing when `text` is no such list: an
+/// empty part, a range that falls, a number from 2^18 on (no kernel has as many processors).
+std::optional<std::vector<uint32_t>> parse_number_list(std::string_view text);
 
 /// "0 B", "4.10 kB", "1.31 GB": powers of 1000, as storage is sold and rates are given.
 std::string format_size(uint64_t bytes);

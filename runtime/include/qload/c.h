@@ -9,8 +9,8 @@
  * (3) Strings and shapes stay valid until the model they came from is closed, data until the
  *     weights are closed. A model must outlive the weights loaded from it; a loader need not.
  * (4) Handles may be used from any thread; closing one while a call uses it is an error.
- *     Closing NULL does nothing. Loads on one loader take turns, so a callback must not load on
- *     the loader that called it.
+ *     Closing NULL does nothing. Up to eight loads on one loader run at once, others wait for their
+ *     turn.
  * (5) A failed call leaves its output handle NULL; a successful one sets error->code to 0.
  * (6) Allocator hooks are called on the thread that loads or closes.
  */
@@ -155,10 +155,17 @@ enum { QLOAD_VERIFY_CHUNKS = 0, QLOAD_VERIFY_INDEX_ONLY = 1, QLOAD_VERIFY_DECODE
 enum { QLOAD_PINNING_AUTO = 0, QLOAD_PINNING_NEVER = 1, QLOAD_PINNING_REQUIRED = 2 };
 enum { QLOAD_HUGE_PAGES_AUTO = 0, QLOAD_HUGE_PAGES_NEVER = 1, QLOAD_HUGE_PAGES_ALWAYS = 2 };
 enum {
+  QLOAD_PAGE_CACHE_AUTO = 0,
+  QLOAD_PAGE_CACHE_KEEP = 1,
+  QLOAD_PAGE_CACHE_DROP = 2,
+  QLOAD_PAGE_CACHE_BYPASS = 3
+};
+enum {
   QLOAD_STAGE_NONE = 0,
   QLOAD_STAGE_STORAGE = 1,
   QLOAD_STAGE_DECODE = 2,
-  QLOAD_STAGE_DESTINATION = 3
+  QLOAD_STAGE_DESTINATION = 3,
+  QLOAD_STAGE_PAGE_CACHE = 4
 };
 
 typedef struct qload_loader_options {
@@ -166,11 +173,17 @@ typedef struct qload_loader_options {
   uint32_t io_backend;     /* QLOAD_IO_ */
   uint32_t direct_io;      /* QLOAD_DIRECT_ */
   uint32_t queue_depth;    /* 0: 32 */
-  uint32_t decode_threads; /* 0: one for each processor the process may use */
+  uint32_t decode_threads; /* 0: one for each processor the process may use and has time on */
   uint64_t staging_bytes;  /* 0: 32 MiB */
   uint32_t read_bytes;     /* 0: 1 MiB */
   uint32_t reserved;
   qload_allocator staging_allocator;
+  uint64_t memory_bytes_max;  /* staging and one load; 0: what the control group leaves */
+  uint64_t reuse_bytes;       /* destination memory kept for later loads; 0: none */
+  const uint32_t* processors; /* that threads may run on; read by qload_loader_open only */
+  uint64_t processor_count;   /* 0: all that the process may use */
+  int32_t thread_nice;        /* added to decode threads' niceness, -20 to 19 */
+  uint32_t ignore_cgroup;     /* 1: let the control group's memory limit and CPU quota be */
 } qload_loader_options;
 
 /* See qload/options.h, struct LoadStatistics, for each field. */
@@ -188,7 +201,10 @@ typedef struct qload_statistics {
   uint8_t direct, direct_refused, cached_file, registered_files, registered_buffers, huge_pages;
   uint8_t reserved[2];
   uint32_t kernel_refusal;
-  uint32_t reserved2;
+  uint32_t read_bytes; /* largest single read at the end of the load */
+  uint64_t reused_bytes;
+  uint64_t in_flight_bytes;
+  double cache_read_seconds;
 } qload_statistics;
 
 typedef struct qload_load_options {
@@ -196,7 +212,7 @@ typedef struct qload_load_options {
   uint32_t verify;     /* QLOAD_VERIFY_ */
   uint32_t pinning;    /* QLOAD_PINNING_ */
   uint32_t huge_pages; /* QLOAD_HUGE_PAGES_ */
-  uint32_t reserved;
+  uint32_t page_cache; /* QLOAD_PAGE_CACHE_ */
   qload_allocator allocator;
   /* Called on the calling thread at least every 100 ms, and once at the end. Return 0 to go on,
    * anything else to cancel. */

@@ -19,8 +19,8 @@ struct WeightsState;
 struct LoaderAccess;
 }  // namespace internal
 
-/// Owns decoded tensors. Independent of the Loader that made it; its Model must outlive it.
-/// Move-only. Any thread may read it.
+/// Owns decoded tensors. Independent of the Loader that made it, which may be destroyed first; its
+/// Model must outlive it. Move-only. Any thread may read it.
 class Weights {
  public:
   ~Weights();
@@ -42,13 +42,14 @@ class Weights {
 class Loader {
  public:
   /// kInvalidArgument for a value out of its range; kUnsupported when an engine or O_DIRECT was
-  /// required and the kernel refuses it; kOutOfMemory.
+  /// required and the kernel refuses it; kBudgetTooSmall when memory_bytes_max does not hold the
+  /// staging memory; kOutOfMemory.
   static Result<Loader> create(const LoaderOptions& options = {});
   ~Loader();
   Loader(Loader&&) noexcept;
   Loader& operator=(Loader&&) noexcept;
 
-  /// All tensors.
+  /// All tensors. kBudgetTooSmall when memory_bytes_max or the control group does not hold them.
   Result<Weights> load(const Model& model, const LoadOptions& options = {});
   /// The named tensors; kNotFound names the first that is absent, kInvalidArgument one that is
   /// named twice.

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <stop_token>
 
 #include "qload/tensor.h"
@@ -81,11 +82,32 @@ struct LoaderOptions {
   /// Most reads in flight, in [1, 4096]. A load that reads around the page cache finds out in its
   /// first tens of milliseconds whether smaller and fewer reads are faster on its drive.
   uint32_t queue_depth = 32;
-  uint32_t decode_threads = 0;  ///< 0: one for each processor the process may use.
+  /// In [0, 1024]. 0: one for each processor of the affinity mask (or of `processors`), at most as
+  /// many as the control group's CPU quota gives time to. Where processors differ in capacity and
+  /// threads are fewer, they are bound to the set of the fastest.
+  uint32_t decode_threads = 0;
   uint64_t staging_bytes =
       32ull << 20;                 ///< Stored bytes held at once by all loads, in [1 MiB, 1 GiB].
   uint32_t read_bytes = 1u << 20;  ///< Largest read, in [64 KiB, 16 MiB].
   Allocator staging_allocator = {};
+  /// Bytes that staging and one load may take: its tensors, the plan, scratch memory, and what is
+  /// kept for reuse. A hook's memory is the caller's and does not count. 0: no bound of its own.
+  /// Either way no more than the process's control group leaves when the load begins. The staging
+  /// ring shrinks to a quarter of that (not below 4 MiB); a load that does not fit is refused with
+  /// kBudgetTooSmall before it starts. Loads that overlap are checked each for itself.
+  uint64_t memory_bytes_max = 0;
+  bool ignore_cgroup = false;  ///< Let the control group's memory limit and CPU quota be.
+  /// Destination memory kept when Weights are destroyed, for later loads: their pages need no first
+  /// touch. 0: none. Set it to the size of the model that is loaded again and again. Kept blocks
+  /// stay locked; a load takes one that is at most twice what it needs; all are freed with the
+  /// Loader, and earlier when a limit would refuse a load. A hook's memory is never kept.
+  uint64_t reuse_bytes = 0;
+  /// Added to the niceness of decode threads, in [-20, 19]. More than 0 when others on the machine
+  /// matter more than the load. The kernel may refuse less than 0, which is ignored.
+  int32_t thread_nice = 0;
+  /// Processors that the Loader's threads may run on; empty: those of the affinity mask. A number
+  /// that is not in the mask is kInvalidArgument. Read by Loader::create only.
+  std::span<const uint32_t> processors = {};
 };
 
 struct Progress {
@@ -125,6 +147,7 @@ struct LoadStatistics {
   uint64_t staging_bytes = 0;
   uint64_t destination_bytes = 0;       ///< Allocated for this load; 0 for load_into.
   uint64_t pinned_bytes = 0;            ///< Of destination_bytes.
+  uint64_t reused_bytes = 0;            ///< Of destination_bytes: memory of an earlier load.
   IoBackend engine = IoBackend::kAuto;  ///< What ran: kUring or kPread.
   bool direct = false;                  ///< Reads bypassed the page cache.
   bool direct_refused = false;          ///< O_DIRECT was tried, and refused at open or at a read.
