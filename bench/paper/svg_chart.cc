@@ -9,17 +9,18 @@
 namespace qload::bench {
 namespace {
 
-// Pixels. A sans-serif letter is 0.56 of its size wide on average; text is laid out by that, as a
+// Pixels. A sans-serif letter is 0.6 of its size wide on average; text is laid out by that, as a
 // document without scripts cannot measure it.
 constexpr double kWidth = 960;
 constexpr double kLeft = 76;
 constexpr double kRight = 24;
 constexpr double kPlotWidth = kWidth - kLeft - kRight;
 constexpr double kPlotHeight = 260;
-constexpr double kLetterShare = 0.56;
+constexpr double kLetterShare = 0.6;
 constexpr double kLegendSize = 12;
 constexpr double kLegendLine = 20;
 constexpr double kGroupShare = 0.84;  // Of a group's width that bars take.
+constexpr double kPlaceMax = 76;      // A bar's place is no wider, however few there are.
 constexpr double kBarShare = 0.86;    // Of a bar's place that it fills.
 constexpr double kBarTextMax = 11;
 constexpr double kBarTextMin = 6.5;
@@ -137,17 +138,18 @@ void add_bar(std::string& svg, const ChartPanel& panel, const ChartSeries& serie
 
 void add_groups(std::string& svg, const ChartPanel& panel, const Scale& scale) {
   const double group_width = kPlotWidth / static_cast<double>(panel.groups.size());
-  const double place = group_width * kGroupShare / static_cast<double>(panel.series.size());
+  const auto count = static_cast<double>(panel.series.size());
+  const double place = std::min(group_width * kGroupShare / count, kPlaceMax);
   for (size_t group = 0; group < panel.groups.size(); ++group) {
-    const double start = kLeft + group_width * static_cast<double>(group);
+    const double middle = kLeft + group_width * (static_cast<double>(group) + 0.5);
     for (size_t number = 0; number < panel.series.size(); ++number) {
       const ChartSeries& series = panel.series[number];
       if (group >= series.bars.size() || !series.bars[group]) continue;
-      const double x = start + group_width * (1 - kGroupShare) / 2 +
-                       place * (static_cast<double>(number) + (1 - kBarShare) / 2);
+      const double x =
+          middle + place * (static_cast<double>(number) - count / 2 + (1 - kBarShare) / 2);
       add_bar(svg, panel, series, *series.bars[group], scale, x, place * kBarShare);
     }
-    add_text(svg, start + group_width / 2, scale.top + kPlotHeight + 18, panel.groups[group],
+    add_text(svg, middle, scale.top + kPlotHeight + 18, panel.groups[group],
              {.size = 13, .anchor = "middle", .bold = true});
   }
 }
