@@ -114,11 +114,12 @@ std::string paper_report_to_svg(const PaperReport& report) {
                ? print("storage limited to %.0f MB/s", static_cast<double>(report.rate) / 1e6)
                : std::string("storage not limited"),
            report.stream_only ? ", layer after layer into reused memory" : "", ", ", report.threads,
-           " threads, median of ", report.runs, " runs, whiskers: min to max"));
+           " threads; bars: median, whiskers: least and most, of ", report.runs,
+           report.runs == 1 ? " run" : " runs"));
   chart.subtitles.push_back(text(report.machine.cpu, ", ", report.machine.file_system));
-  chart.notes.push_back(text("Quoted: ", kPaperSource.substr(0, kPaperSource.find(": ")), ","));
-  chart.notes.push_back(text(kPaperSource.substr(kPaperSource.find(": ") + 2), "; measured on ",
-                             kPaperDevice.substr(0, kPaperDevice.find(',')), "."));
+  chart.notes.push_back(text("Quoted: ", kPaperSource.substr(0, kPaperSource.find(": ")), ":"));
+  chart.notes.push_back(text(kPaperSource.substr(kPaperSource.find(": ") + 2), "."));
+  chart.notes.push_back(text("The paper's device: ", kPaperDevice, "."));
   return render_svg(chart);
 }
 

@@ -12,7 +12,7 @@ inline constexpr std::string_view kPaperSource =
     "Quantized Large Language Models (2024), Table 6";
 inline constexpr std::string_view kPaperDevice =
     "8-core Intel Core i7-9700 (3.00 GHz), 64 GB DDR4, 512 GB KIOXIA XG6 SSD (up to 3180 MB/s "
-    "sequential read), not throttled";
+    "sequential read)";
 
 /// One column of Table 6, in seconds.
 struct QuotedModel {

@@ -55,26 +55,26 @@ class StreamMmap : public StreamContender {
   using StreamContender::StreamContender;
 
   Status load() override {
-    std::vector<MappedFile> mapped;
     for (const std::filesystem::path& path : model_.plain_files) {
       QLOAD_TRY(MappedFile file, MappedFile::map(path));
-      mapped.push_back(std::move(file));
+      mapped_.push_back(std::move(file));
     }
     for (const StreamPiece& piece : plan_.pieces) {
-      for (const StreamRange& range : piece.ranges) touch(of_range(mapped, range));
+      for (const StreamRange& range : piece.ranges) touch(of_range(range));
       QLOAD_CHECK(check_piece(piece, [&](const StreamTensor& tensor) {
         const SourceTensor& place = model_.source.tensors()[tensor.source];
-        return mapped[place.file].bytes().subspan(place.offset, place.bytes);
+        return mapped_[place.file].bytes().subspan(place.offset, place.bytes);
       }));
-      for (const StreamRange& range : piece.ranges) let_go(of_range(mapped, range));
+      for (const StreamRange& range : piece.ranges) let_go(of_range(range));
     }
     return Ok{};
   }
 
+  void release() override { mapped_.clear(); }
+
  private:
-  static std::span<const std::byte> of_range(std::span<const MappedFile> mapped,
-                                             const StreamRange& range) {
-    return mapped[range.file].bytes().subspan(range.offset, range.bytes);
+  std::span<const std::byte> of_range(const StreamRange& range) const {
+    return mapped_[range.file].bytes().subspan(range.offset, range.bytes);
   }
 
   void touch(std::span<const std::byte> bytes) {
@@ -94,6 +94,7 @@ class StreamMmap : public StreamContender {
     madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
   }
 
+  std::vector<MappedFile> mapped_;
   std::atomic<uint64_t> sum_{0};
 };
 
@@ -104,18 +105,27 @@ class StreamDirect : public StreamContender {
 
   Status load() override {
     const ReadShape shape;
-    QLOAD_TRY(const std::vector<DirectSource> files, open_direct(model_.plain_files));
-    std::array<std::unique_ptr<ReadEngine>, kDoubleBuffering> engines;
+    QLOAD_TRY(files_, open_direct(model_.plain_files));
     return load_pieces(
         kDoubleBuffering, &StreamTensor::range_place,
         [&](uint32_t worker, const StreamPiece& piece, std::span<std::byte> arena) -> Status {
           // A ring belongs to the thread that made it.
-          if (!engines[worker]) {
-            QLOAD_TRY(engines[worker], make_uring_engine({.queue_depth = shape.depth}, nullptr));
+          if (!engines_[worker]) {
+            QLOAD_TRY(engines_[worker], make_uring_engine({.queue_depth = shape.depth}, nullptr));
           }
-          return read_ranges(*engines[worker], files, piece, arena, shape);
+          return read_ranges(*engines_[worker], files_, piece, arena, shape);
         });
   }
+
+  void release() override {
+    for (auto& engine : engines_) engine.reset();
+    files_.clear();
+    StreamContender::release();
+  }
+
+ private:
+  std::vector<DirectSource> files_;
+  std::array<std::unique_ptr<ReadEngine>, kDoubleBuffering> engines_;
 };
 
 /// libqload, through its public interface: two load_into calls in flight on one Loader.
@@ -126,8 +136,10 @@ class StreamQload : public StreamContender {
   std::vector<std::filesystem::path> files() const override { return {model_.packed}; }
 
   Status load() override {
-    QLOAD_TRY(const Model model, Model::open(model_.packed));
+    QLOAD_TRY(Model packed, Model::open(model_.packed));
+    packed_.emplace(std::move(packed));
     QLOAD_TRY(Loader loader, Loader::create(options_.loader));
+    loader_.emplace(std::move(loader));
     return load_pieces(
         kDoubleBuffering, &StreamTensor::aligned_place,
         [&](uint32_t, const StreamPiece& piece, std::span<std::byte> arena) -> Status {
@@ -136,9 +148,19 @@ class StreamQload : public StreamContender {
             destinations.push_back(
                 {.name = tensor.name, .data = arena.subspan(tensor.aligned_place, tensor.bytes)});
           }
-          return loader.load_into(model, destinations);
+          return loader_->load_into(*packed_, destinations);
         });
   }
+
+  void release() override {
+    loader_.reset();
+    packed_.reset();
+    StreamContender::release();
+  }
+
+ private:
+  std::optional<Model> packed_;
+  std::optional<Loader> loader_;
 };
 
 template <class Kind>
