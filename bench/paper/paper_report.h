@@ -56,6 +56,9 @@ struct Reduction {
 /// lacks a row is left out.
 std::vector<Reduction> reductions_of(const PaperResult& result);
 
+/// The plain row with the lowest median; empty when none ran.
+std::string fastest_plain_row(const PaperResult& result);
+
 /// Seconds of a row's runs.
 Spread seconds_of_row(const ContenderResult& row);
 

@@ -58,6 +58,7 @@ Json result_to_json(const PaperResult& result) {
   }
   json["rows"] = Json::array();
   for (const ContenderResult& row : result.rows) json["rows"].push_back(row_to_json(row));
+  json["fastest_plain_row"] = fastest_plain_row(result);
   json["load_time_saved"] = Json::array();
   for (const Reduction& reduction : reductions_of(result)) {
     json["load_time_saved"].push_back({{"row", reduction.row},

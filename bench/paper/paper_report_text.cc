@@ -118,7 +118,7 @@ void print_reductions(const PaperResult& result, TableStyle style, std::ostream&
                reduction.quoted ? percent(*reduction.quoted) : std::string("-")},
               style, out);
   }
-  out << '\n';
+  out << "\nthe fastest plain row: " << fastest_plain_row(result) << '\n';
 }
 
 // Its own table, with its own device: seconds of two machines are not compared.

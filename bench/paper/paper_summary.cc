@@ -50,6 +50,11 @@ Spread seconds_of_row(const ContenderResult& row) {
   return spread_of(std::move(seconds));
 }
 
+std::string fastest_plain_row(const PaperResult& result) {
+  const ContenderResult* best = find_best_plain(result);
+  return best == nullptr ? std::string() : best->name;
+}
+
 std::vector<Reduction> reductions_of(const PaperResult& result) {
   const QuotedModel* quoted = find_quoted(result.name);
   std::optional<double> mmap_quoted, read_quoted;

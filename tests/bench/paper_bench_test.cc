@@ -121,6 +121,8 @@ TEST(PaperReductions, ArePairedByRoundAndQuotedOnlyForThePapersRows) {
   ASSERT_TRUE(reductions[0].quoted);
   EXPECT_DOUBLE_EQ(*reductions[0].quoted, 1 - 2.51 / 4.52);
   EXPECT_EQ(reductions[3].against, "odirect-uring");
+  EXPECT_EQ(fastest_plain_row(result), "odirect-uring");
+  EXPECT_EQ(fastest_plain_row({}), "");
   EXPECT_DOUBLE_EQ(reductions[3].share.median, 0.5);
   EXPECT_FALSE(reductions[3].quoted);
 }
@@ -326,6 +328,7 @@ TEST(PaperBenchmark, TinySizeOfTheCommand) {
   EXPECT_FALSE(model["reused"]);
   EXPECT_EQ(model["load_time_saved"][0]["row"], "mmap-after");
   EXPECT_FALSE(model["load_time_saved"][0].contains("quoted"));
+  EXPECT_TRUE(model["fastest_plain_row"].is_string());
   EXPECT_EQ(json["quoted"]["models"][3]["mmap_before_seconds"], 19.17);
   // Nothing is left behind.
   EXPECT_THAT(test::list_directory(directory.path()),
