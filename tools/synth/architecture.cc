@@ -12,6 +12,8 @@ constexpr Architecture kArchitectures[] = {
     {"opt-1.3b", Family::kOpt, 24, 2048, 8192, 32, 32, 50272, 2050},
     {"opt-2.7b", Family::kOpt, 32, 2560, 10240, 32, 32, 50272, 2050},
     {"opt-6.7b", Family::kOpt, 32, 4096, 16384, 32, 32, 50272, 2050},
+    {"opt-13b", Family::kOpt, 40, 5120, 20480, 40, 40, 50272, 2050},
+    {"opt-30b", Family::kOpt, 48, 7168, 28672, 56, 56, 50272, 2050},
     {"tinyllama-1.1b", Family::kLlama, 22, 2048, 5632, 32, 4, 32000, 2048},
     {"llama-7b", Family::kLlama, 32, 4096, 11008, 32, 32, 32000, 2048},
     {"tiny", Family::kLlama, 4, 256, 704, 8, 4, 2048, 512},
