@@ -5,10 +5,10 @@
 #include <cmath>
 #include <random>
 
-#include "bench/codec/ggml_quantizers.h"
-#include "bench/codec/half_float.h"
 #include "format/base/assert.h"
 #include "format/base/bytes.h"
+#include "tools/synth/ggml_quantizers.h"
+#include "tools/synth/half_float.h"
 
 namespace qload::bench {
 namespace {
@@ -66,9 +66,9 @@ void convert_row(DType dtype, std::span<const float> row, std::span<std::byte> t
     } else if (dtype == DType::kBF16) {
       store_le(block.data(), bf16_of(row[i]));
     } else if (dtype == DType::kF16) {
-      store_le(block.data(), half_of(row[i]));
+      store_le(block.data(), synth::to_half(row[i]));
     } else {
-      quantize_block(dtype, row.subspan(i * info.block_elements, info.block_elements), block);
+      synth::quantize_block(dtype, row.subspan(i * info.block_elements, info.block_elements), block);
     }
   }
 }

@@ -154,7 +154,7 @@ TEST(CliSynth, Bf16ExponentsHaveTheirUsualEntropy) {
 
 TEST(CliSynth, WritesGgufThatReadsBack) {
   const TempDirectory directory;
-  for (const char* scheme : {"q8_0", "q4_0", "f16", "f32", "bf16"}) {
+  for (const char* scheme : {"q8_0", "q4_0", "q4_k", "f16", "f32", "bf16"}) {
     const std::string path = directory / (std::string(scheme) + ".gguf");
     expect_success({"synth", "-o", path, "--model", "tiny", "--scheme", scheme});
     const ModelSource source = open_source(path);

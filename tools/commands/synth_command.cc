@@ -119,7 +119,7 @@ void add_synth_command(CommandLine& line, Session& session) {
   command.required_text("-o,--output", a.output, "OUT.safetensors or OUT.gguf");
   command.choice("--model", a.model, architecture_names(), "Names and shapes (default: opt-1.3b)");
   command.choice("--scheme", a.scheme,
-                 {"int8_tensor", "int8_channel", "bf16", "f16", "f32", "q8_0", "q4_0"},
+                 {"int8_tensor", "int8_channel", "bf16", "f16", "f32", "q8_0", "q4_0", "q4_k"},
                  "Element type of matrices (default: int8_tensor)");
   command.number("--seed", a.options.seed, {0, UINT64_MAX}, "Same seed, same bytes (default: 1)");
   command.number("--layers", a.layers, {1, 4096}, "Number of layers");

@@ -23,6 +23,8 @@ uint32_t ggml_type(Encoding encoding) {
       return 8;
     case Encoding::kQ4_0:
       return 2;
+    case Encoding::kQ4_K:
+      return 12;
     default:
       return 0;
   }
@@ -39,6 +41,8 @@ uint32_t file_type(Encoding encoding) {
       return 7;
     case Encoding::kQ4_0:
       return 2;
+    case Encoding::kQ4_K:
+      return 14;  // LLAMA_FTYPE_MOSTLY_Q4_K_S
     default:
       return 0;
   }

@@ -55,13 +55,15 @@ std::string metadata_text(Encoding scheme) {
 }  // namespace
 
 Encoding encoding_of(const WeightSpec& spec, Encoding scheme, bool gguf) {
-  if (!spec.is_vector) return scheme;
+  // As ggml's converter does: a row that is not whole blocks of 256 gets a type with small ones.
+  const bool small_blocks = scheme == Encoding::kQ4_K && spec.columns % 256 != 0;
+  if (!spec.is_vector) return small_blocks ? Encoding::kQ4_0 : scheme;
   const bool plain = scheme == Encoding::kBF16 || scheme == Encoding::kF16;
   return plain && !gguf ? scheme : Encoding::kF32;
 }
 
 Result<SynthLayout> lay_out_safetensors(std::vector<WeightSpec> weights, Encoding scheme) {
-  if (scheme == Encoding::kQ8_0 || scheme == Encoding::kQ4_0) {
+  if (scheme == Encoding::kQ8_0 || scheme == Encoding::kQ4_0 || scheme == Encoding::kQ4_K) {
     return Error(ErrorCode::kInvalidArgument,
                  text("scheme ", encoding_name(scheme), " is GGUF's: give a .gguf output"));
   }

@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "format/base/bytes.h"
+#include "tools/synth/ggml_quantizers.h"
+#include "tools/synth/half_float.h"
 
 namespace qload::synth {
 namespace {
@@ -24,6 +26,7 @@ constexpr EncodingFacts kFacts[] = {
     {Encoding::kInt8Channel, "int8_channel", DType::kI8},
     {Encoding::kQ8_0, "q8_0", DType::kQ8_0},
     {Encoding::kQ4_0, "q4_0", DType::kQ4_0},
+    {Encoding::kQ4_K, "q4_k", DType::kQ4_K},
 };
 
 // ggml-common.h: QK8_0 and QK4_0.
@@ -96,6 +99,14 @@ void encode_q4_0(std::span<const float> row, std::byte* out) {
   }
 }
 
+void encode_blocks(DType dtype, std::span<const float> row, std::span<std::byte> out) {
+  const DTypeInfo* info = find_dtype(dtype);
+  for (; !row.empty(); row = row.subspan(info->block_elements)) {
+    quantize_block(dtype, row.first(info->block_elements), out.first(info->block_bytes));
+    out = out.subspan(info->block_bytes);
+  }
+}
+
 }  // namespace
 
 std::optional<Encoding> find_encoding(std::string_view scheme) {
@@ -142,25 +153,11 @@ float encode_row(Encoding encoding, std::span<const float> row, float absolute_m
     case Encoding::kQ4_0:
       encode_q4_0(row, out.data());
       return 1;
+    case Encoding::kQ4_K:
+      encode_blocks(DType::kQ4_K, row, out);
+      return 1;
   }
   return 1;
-}
-
-uint16_t to_half(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  const uint32_t sign = (bits >> 16) & 0x8000;
-  uint32_t magnitude = bits & 0x7FFF'FFFF;
-  if (magnitude >= 0x4780'0000) {  // 65536 and above, infinity, NaN.
-    return static_cast<uint16_t>(sign | (magnitude > 0x7F80'0000 ? 0x7E00 : 0x7C00));
-  }
-  if (magnitude < 0x3880'0000) {
-    // Below 2^-14 halves are multiples of 2^-24. Adding 0.5 makes the float's own last bit worth
-    // 2^-24, so the addition rounds, and the low bits are the answer.
-    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(shifted) - 0x3F00'0000));
-  }
-  magnitude += 0xFFF + ((magnitude >> 13) & 1);  // Round to even; may carry into the exponent.
-  return static_cast<uint16_t>(sign | ((magnitude - 0x3800'0000) >> 13));
 }
 
 }  // namespace qload::synth

@@ -11,7 +11,7 @@
 
 namespace qload::synth {
 
-enum class Encoding : uint8_t { kF32, kF16, kBF16, kInt8Tensor, kInt8Channel, kQ8_0, kQ4_0 };
+enum class Encoding : uint8_t { kF32, kF16, kBF16, kInt8Tensor, kInt8Channel, kQ8_0, kQ4_0, kQ4_K };
 
 /// The encoding `--scheme` names, e.g. "int8_tensor".
 std::optional<Encoding> find_encoding(std::string_view scheme);
@@ -29,8 +29,5 @@ bool has_scales(Encoding encoding);
 /// REQUIRES: out.size() == encoded_row_bytes(encoding, row.size()).
 float encode_row(Encoding encoding, std::span<const float> row, float absolute_max,
                  std::span<std::byte> out);
-
-/// IEEE 754 binary16, rounded to nearest even; too large becomes infinity.
-uint16_t to_half(float value);
 
 }  // namespace qload::synth

@@ -1,15 +1,15 @@
-#include "bench/codec/ggml_quantizers.h"
+#include "tools/synth/ggml_quantizers.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
 
-#include "bench/codec/half_float.h"
+#include "tools/synth/half_float.h"
 #include "format/base/assert.h"
 #include "format/base/bytes.h"
 
-namespace qload::bench {
+namespace qload::synth {
 namespace {
 
 constexpr size_t kSmallBlock = 32;  // Elements of Q8_0 and Q4_0 blocks, and of Q4_K's sub-blocks.
@@ -28,7 +28,7 @@ void quantize_q8_0(std::span<const float> weights, std::span<std::byte> block) {
   float largest = 0;
   for (const float weight : weights) largest = std::max(largest, std::fabs(weight));
   const float scale = largest / 127;
-  store_le(block.data(), half_of(scale));
+  store_le(block.data(), to_half(scale));
   for (size_t i = 0; i < kSmallBlock; ++i) {
     block[2 + i] = low_byte(static_cast<int>(std::round(weights[i] * inverse(scale))));
   }
@@ -42,7 +42,7 @@ void quantize_q4_0(std::span<const float> weights, std::span<std::byte> block) {
     if (std::fabs(weight) > std::fabs(largest)) largest = weight;
   }
   const float scale = largest / -8;
-  store_le(block.data(), half_of(scale));
+  store_le(block.data(), to_half(scale));
   const auto quant = [&](float weight) {
     return std::min(kQuantMax, static_cast<int>(weight * inverse(scale) + 8.5f));
   };
@@ -134,8 +134,8 @@ void quantize_q4_k(std::span<const float> weights, std::span<std::byte> block) {
     largest.scale = std::max(largest.scale, sub_blocks[i].scale);
     largest.minimum = std::max(largest.minimum, sub_blocks[i].minimum);
   }
-  const uint16_t scale_unit = half_of(largest.scale / kScaleMax);
-  const uint16_t minimum_unit = half_of(largest.minimum / kScaleMax);
+  const uint16_t scale_unit = to_half(largest.scale / kScaleMax);
+  const uint16_t minimum_unit = to_half(largest.minimum / kScaleMax);
   std::array<int, kSubBlockCount> scales;
   std::array<int, kSubBlockCount> minima;
   std::array<int, kSubBlockCount * kSmallBlock> quants;
@@ -172,4 +172,4 @@ void quantize_block(DType dtype, std::span<const float> weights, std::span<std::
   quantize_q4_k(weights, block);
 }
 
-}  // namespace qload::bench
+}  // namespace qload::synth
