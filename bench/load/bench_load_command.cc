@@ -41,7 +41,7 @@ int run(const Arguments& arguments) {
   }
   if (arguments.options.model.empty()) {
     std::cerr << "qload_bench: MODEL is required\n";
-    return kExitFailed;
+    return kExitUsage;
   }
   LoadBenchmarkOptions options = arguments.options;
   // A warm load hardly reads from storage: a throttled run is cold unless asked otherwise.

@@ -228,9 +228,16 @@ TEST(LoadBenchmarkTest, FailuresHaveExitCodes) {
   TempDirectory directory;
   const std::string program = std::string(QLOAD_BENCH_PATH) + " load ";
   const std::string quiet = " > /dev/null 2>&1";
-  EXPECT_NE(std::system((program + (directory / "absent").string() + quiet).c_str()), 0);
-  EXPECT_NE(std::system((program + quiet).c_str()), 0);
-  EXPECT_EQ(std::system((program + "--list" + quiet).c_str()), 0);
+  const auto run = [&](const std::string& arguments) {
+    return WEXITSTATUS(std::system((program + arguments + quiet).c_str()));
+  };
+  EXPECT_EQ(run((directory / "absent").string()), 5);
+  EXPECT_EQ(run((directory / "no" / "folder").string()), 5);
+  EXPECT_EQ(run(""), 2);
+  EXPECT_EQ(run("--runs none"), 2);
+  EXPECT_EQ(run("--list"), 0);
+  test::write_file(directory / "broken.safetensors", "{");
+  EXPECT_EQ(run((directory / "broken.safetensors").string()), 3);
 }
 
 }  // namespace
