@@ -11,8 +11,22 @@
 namespace qload::bench {
 namespace {
 
-Status prepare_cache(std::span<const std::filesystem::path> files, const RunSetting& setting) {
-  return setting.cold ? drop_cached(files, setting.cold_method) : fill_cache(files);
+// The destination, and what the contender that takes most stages: all of the compressed file.
+uint64_t needed_bytes(const BenchModel& model) {
+  return 2 * model.plain_bytes + model.compressed_bytes;
+}
+
+// Returns the share of the files that is cached then. The throttle comes last: an idle moment gives
+// it a slice again.
+Result<double> start_from(std::span<const std::filesystem::path> files, const BenchModel& model,
+                          const RunSetting& setting) {
+  QLOAD_CHECK(setting.cold ? drop_cached(files, setting.cold_method) : fill_cache(files));
+  QLOAD_CHECK(settle_memory(needed_bytes(model), setting.threads));
+  // Where memory is short, settling takes pages of the files.
+  if (!setting.cold) QLOAD_CHECK(fill_cache(files));
+  QLOAD_TRY(const double cached, cached_share(files));
+  if (setting.throttle != nullptr) QLOAD_CHECK(setting.throttle->drain());
+  return cached;
 }
 
 }  // namespace
@@ -24,10 +38,9 @@ Status require_model(const std::filesystem::path& path) {
   return Error(ErrorCode::kNotFound, text("there is no model at ", quote(path.string())));
 }
 
-Status settle_memory(const BenchModel& model, uint32_t threads) {
-  const uint64_t needed = 2 * model.plain_bytes + model.compressed_bytes;
+Status settle_memory(uint64_t bytes, uint32_t threads) {
   QLOAD_TRY(const FreshMemory memory,
-            FreshMemory::allocate(std::min(needed, available_memory_bytes() / 2), true));
+            FreshMemory::allocate(std::min(bytes, available_memory_bytes() / 2), true));
   populate_parallel(memory.bytes(), threads);
   return Ok{};
 }
@@ -36,12 +49,7 @@ Result<RunSample> run_contender(Contender& contender, const BenchModel& model,
                                 const AnswerSample& sample, const RunSetting& setting) {
   const std::vector<std::filesystem::path> files = contender.files();
   QLOAD_CHECK(contender.prepare());
-  QLOAD_CHECK(prepare_cache(files, setting));
-  QLOAD_CHECK(settle_memory(model, setting.threads));
-  // Where memory is short, settling takes pages of the file.
-  if (!setting.cold) QLOAD_CHECK(fill_cache(files));
-  QLOAD_TRY(const double cached, cached_share(files));
-  if (setting.throttle != nullptr) QLOAD_CHECK(setting.throttle->drain());
+  QLOAD_TRY(const double cached, start_from(files, model, setting));
   QLOAD_TRY(RunSample run, time_load(contender, model.source, sample));
   run.cached_share = cached;
   return run;
@@ -50,9 +58,8 @@ Result<RunSample> run_contender(Contender& contender, const BenchModel& model,
 Result<RooflinePair> measure_beside(Roofline& roofline, double load_seconds,
                                     const BenchModel& model, const RunSetting& setting) {
   // Without O_DIRECT the load before has left the container in the page cache.
-  QLOAD_CHECK(prepare_cache(std::span(&model.packed, 1), setting));
-  QLOAD_CHECK(settle_memory(model, setting.threads));
-  if (setting.throttle != nullptr) QLOAD_CHECK(setting.throttle->drain());
+  QLOAD_TRY([[maybe_unused]] const double cached,
+            start_from(std::span(&model.packed, 1), model, setting));
   QLOAD_TRY(RooflinePair pair, roofline.measure(!setting.cold, setting.threads));
   pair.load_seconds = load_seconds;
   return pair;

@@ -24,12 +24,12 @@ struct RunSetting {
 /// kNotFound unless there is a file or directory at `path`.
 Status require_model(const std::filesystem::path& path);
 
-/// Uses and frees as much memory as a load of `model` needs, at most half of what is available. A
-/// hypervisor takes back memory that has been free for a while (free page reporting), and its
-/// return costs a fault at the host for every page: up to ten times the load, charged to whoever
-/// runs after a pause. Memory of a device has no such cost, so each run starts from memory that is
-/// really there.
-Status settle_memory(const BenchModel& model, uint32_t threads);
+/// Uses and frees `bytes` bytes of memory, as many as a load needs, at most half of what is
+/// available. A hypervisor takes back memory that has been free for a while (free page reporting),
+/// and its return costs a fault at the host for every page: up to ten times the load, charged to
+/// whoever runs after a pause. Memory of a device has no such cost, so each run starts from memory
+/// that is really there.
+Status settle_memory(uint64_t bytes, uint32_t threads);
 
 /// Prepares the contender and the machine, then times one load.
 Result<RunSample> run_contender(Contender& contender, const BenchModel& model,
