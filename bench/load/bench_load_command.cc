@@ -104,8 +104,10 @@ void add_load_command(CLI::App& app, int* exit_code) {
       ->delimiter(',');
   command->add_flag("--list", arguments->list, "Lists the contenders");
   command
-      ->add_option("--throttle", options.throttle_rate,
-                   "Limits reads to so many bytes per second (root, cgroup)")
+      ->add_option(
+          "--throttle", options.throttle_rate,
+          "Limits reads to so many bytes per second, as 300M (powers of 1000; root, cgroup)")
+      ->transform(CLI::AsSizeValue(true))
       ->check(CLI::PositiveNumber);
   command->add_option("--dir", options.scratch, "Place for scratch files; beside the model");
   command

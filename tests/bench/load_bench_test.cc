@@ -99,6 +99,23 @@ TEST(ThrottleTest, RefusesAFileSystemWithoutADisk) {
   EXPECT_EQ(disk.error().code(), ErrorCode::kUnsupported);
 }
 
+// One after the other in one place, as a sweep sets them.
+TEST(ThrottleTest, LeavesNothingForTheNextToMeet) {
+  TempDirectory directory;
+  InterruptGuard interrupts;
+  for (const uint64_t rate : {uint64_t{40'000'000}, uint64_t{80'000'000}}) {
+    SCOPED_TRACE(rate);
+    const auto throttle = Throttle::create(directory.path(), rate, interrupts);
+    if (!throttle.ok()) {
+      const std::string why(throttle.error().message());
+      EXPECT_THAT(why, testing::Not(testing::HasSubstr("exists")));
+      GTEST_SKIP() << "no throttle here (it needs root, a disk, and a machine at rest): " << why;
+    }
+    EXPECT_TRUE((*throttle)->drain().ok());
+    EXPECT_THAT(test::list_directory(directory.path()), testing::IsEmpty());
+  }
+}
+
 TEST(CompressedFileTest, DecodesToItsInput) {
   for (const size_t bytes : {size_t{0}, size_t{1}, size_t{kFrameBytes} - 1, size_t{kFrameBytes},
                              size_t{kFrameBytes} + 1, 3 * size_t{kFrameBytes} + 5}) {
