@@ -5,8 +5,10 @@
 
 #include "bench/codec/bench_codecs_command.h"
 #include "bench/load/bench_load_command.h"
+#include "bench/open/bench_open_command.h"
 #include "bench/paper/bench_paper_command.h"
 #include "bench/recipes/bench_recipes_command.h"
+#include "bench/sweep/bench_sweep_command.h"
 
 namespace {
 
@@ -22,6 +24,8 @@ int run_bench(int argument_count, char** arguments) {
   qload::bench::add_codecs_command(app, &exit_code);
   qload::bench::add_recipes_command(app, &exit_code);
   qload::bench::add_paper_command(app, &exit_code);
+  qload::bench::add_open_command(app, &exit_code);
+  qload::bench::add_sweep_command(app, &exit_code);
   try {
     app.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {

@@ -23,6 +23,7 @@ struct Arguments {
   bool drop_caches = false;
   bool list = false;
   std::string huge_pages = "auto";
+  bool stages = false;
   std::string json_path;
   std::string markdown_path;
 };
@@ -41,7 +42,7 @@ int run(const Arguments& arguments) {
   }
   if (arguments.options.model.empty()) {
     std::cerr << "qload_bench: MODEL is required\n";
-    return kExitFailed;
+    return kExitUsage;
   }
   LoadBenchmarkOptions options = arguments.options;
   // A warm load hardly reads from storage: a throttled run is cold unless asked otherwise.
@@ -58,14 +59,15 @@ int run(const Arguments& arguments) {
   InterruptGuard interrupts;
   const auto report = run_load_benchmark(options, interrupts);
   if (!report) return report_failure(report.error());
-  print_report(*report, TableStyle::kText, std::cout);
+  print_report(*report, TableStyle::kText,
+               arguments.stages ? ReportDetail::kStages : ReportDetail::kTimes, std::cout);
   if (!arguments.json_path.empty() &&
       !write_text(arguments.json_path, report_to_json(*report) + "\n")) {
     return kExitFailed;
   }
   if (!arguments.markdown_path.empty()) {
     std::ostringstream markdown;
-    print_report(*report, TableStyle::kMarkdown, markdown);
+    print_report(*report, TableStyle::kMarkdown, ReportDetail::kStages, markdown);
     if (!write_text(arguments.markdown_path, markdown.str())) return kExitFailed;
   }
   return 0;
@@ -102,8 +104,10 @@ void add_load_command(CLI::App& app, int* exit_code) {
       ->delimiter(',');
   command->add_flag("--list", arguments->list, "Lists the contenders");
   command
-      ->add_option("--throttle", options.throttle_rate,
-                   "Limits reads to so many bytes per second (root, cgroup)")
+      ->add_option(
+          "--throttle", options.throttle_rate,
+          "Limits reads to so many bytes per second, as 300M (powers of 1000; root, cgroup)")
+      ->transform(CLI::AsSizeValue(true))
       ->check(CLI::PositiveNumber);
   command->add_option("--dir", options.scratch, "Place for scratch files; beside the model");
   command
@@ -114,6 +118,13 @@ void add_load_command(CLI::App& app, int* exit_code) {
   command->add_flag("--drop-caches", arguments->drop_caches,
                     "Cold by /proc/sys/vm/drop_caches, too (root)");
   command->add_flag("--no-roofline", arguments->no_roofline, "Leaves the roofline out");
+  command
+      ->add_option("--roofline-seconds", options.roofline_seconds,
+                   "Seconds of reading for each measurement of storage; 0: the whole container")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_flag("--stages", arguments->stages,
+                    "Prints where the time goes: costs of each contender, stages of qload");
   command->add_option("--json", arguments->json_path, "Writes all figures to this file");
   command->add_option("--markdown", arguments->markdown_path, "Writes the tables to this file");
   add_loader_options(*command, options.contender.loader);

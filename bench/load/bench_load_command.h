@@ -7,8 +7,7 @@ class App;
 
 namespace qload::bench {
 
-/// Adds the command to `app`. When it was chosen, its run sets `*exit_code`: 0 success, 1 the
-/// benchmark failed, 3 an answer was wrong.
+/// Adds the command to `app`. When it was chosen, its run sets `*exit_code` (docs/cli.md).
 void add_load_command(CLI::App& app, int* exit_code);
 
 }  // namespace qload::bench

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "bench/load/load_stages.h"
 #include "bench/load/report_table.h"
 #include "format/base/format_text.h"
 
@@ -136,7 +137,8 @@ void print_statistics(const LoadReport& report, const TemperatureResult& tempera
 
 }  // namespace
 
-void print_report(const LoadReport& report, TableStyle style, std::ostream& out) {
+void print_report(const LoadReport& report, TableStyle style, ReportDetail detail,
+                  std::ostream& out) {
   Facts facts(out, style);
   print_machine(report.machine, facts);
   facts.add("storage", text(report.machine.file_system, ", read-ahead ", report.machine.read_ahead,
@@ -157,6 +159,7 @@ void print_report(const LoadReport& report, TableStyle style, std::ostream& out)
     out << '\n' << (style == TableStyle::kMarkdown ? "### " : "") << title << "\n\n";
     print_table(report, temperature, style, out);
     print_roofline(temperature, out);
+    if (detail == ReportDetail::kStages) print_stages(report, temperature, style, out);
     print_statistics(report, temperature, out);
   }
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bench/load/machine.h"
+#include "bench/load/process_usage.h"
 #include "bench/load/report_table.h"
 #include "bench/load/roofline.h"
 #include "bench/load/spread.h"
@@ -18,7 +19,7 @@ namespace qload::bench {
 /// One timed load.
 struct RunSample {
   double seconds = 0;
-  double cpu_seconds = 0;   ///< User and system, all threads.
+  ProcessUsage usage = {};  ///< Of load() alone.
   uint64_t peak_bytes = 0;  ///< Resident memory beyond what was there before.
   double cached_share = 0;  ///< Of the files it reads, just before.
   std::optional<LoadStatistics> statistics;
@@ -27,7 +28,7 @@ struct RunSample {
 struct ContenderResult {
   std::string name;
   std::string description;
-  bool plain = false;    ///< Reads the uncompressed file.
+  bool plain = false;    ///< Loads the uncompressed file.
   std::string left_out;  ///< Why it did not run; empty: it ran.
   std::vector<RunSample> runs;
 };
@@ -60,6 +61,7 @@ struct LoadReport {
   std::string sweep_method;
   bool roofline_huge_pages = false;
   double roofline_sampled_share = 1;
+  double roofline_seconds_max = 0;  ///< Of each measurement of S; 0: the whole container.
   std::vector<TemperatureResult> temperatures;
 };
 
@@ -83,7 +85,12 @@ struct BestPlain {
 };
 std::optional<BestPlain> compare_with_best_plain(const TemperatureResult& temperature);
 
-void print_report(const LoadReport& report, TableStyle style, std::ostream& out);
+enum class ReportDetail : uint8_t {
+  kTimes,
+  kStages,  ///< Also print_stages for each temperature.
+};
+void print_report(const LoadReport& report, TableStyle style, ReportDetail detail,
+                  std::ostream& out);
 std::string report_to_json(const LoadReport& report);
 
 }  // namespace qload::bench

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/load/bench_report.h"
+#include "bench/load/load_stages.h"
 #include "bench/load/report_json.h"
 
 namespace qload::bench {
@@ -53,14 +54,8 @@ Json contender_to_json(const LoadReport& report, const TemperatureResult& temper
   json["speed_up_over_read_1"] = summary.speed_up;
   json["peak_bytes"] = summary.peak_bytes;
   json["median_run"] = summary.median_run;
-  for (const RunSample& run : contender.runs) {
-    Json sample = {{"seconds", run.seconds},
-                   {"cpu_seconds", run.cpu_seconds},
-                   {"peak_bytes", run.peak_bytes},
-                   {"cached_share_before", run.cached_share}};
-    if (run.statistics) sample["statistics"] = statistics_to_json(*run.statistics);
-    json["runs"].push_back(std::move(sample));
-  }
+  json["stages"] = stages_to_json(summarize_stages(contender.runs, report.tensor_bytes));
+  for (const RunSample& run : contender.runs) json["runs"].push_back(run_to_json(run));
   return json;
 }
 
@@ -69,13 +64,7 @@ Json roofline_to_json(const TemperatureResult& temperature) {
   std::vector<double> efficiency;
   for (const RooflinePair& pair : temperature.pairs) {
     efficiency.push_back(pair.efficiency());
-    json["pairs"].push_back({{"storage_bytes_per_second", pair.storage_rate},
-                             {"decode_bytes_per_second", pair.decode_rate},
-                             {"touch_bytes_per_second", pair.touch_rate},
-                             {"roofline_seconds", pair.seconds},
-                             {"decode_and_touch_seconds", pair.cpu_seconds},
-                             {"load_seconds", pair.load_seconds},
-                             {"efficiency", pair.efficiency()}});
+    json["pairs"].push_back(pair_to_json(pair));
   }
   json["efficiency"] = spread_to_json(spread_of(std::move(efficiency)));
   return json;
@@ -94,6 +83,50 @@ Json temperature_to_json(const LoadReport& report, const TemperatureResult& temp
 }
 
 }  // namespace
+
+Json run_to_json(const RunSample& run) {
+  Json json = {{"seconds", run.seconds},
+               {"cpu_seconds", run.usage.cpu_seconds()},
+               {"user_seconds", run.usage.user_seconds},
+               {"system_seconds", run.usage.system_seconds},
+               {"minor_faults", run.usage.minor_faults},
+               {"major_faults", run.usage.major_faults},
+               {"voluntary_switches", run.usage.voluntary_switches},
+               {"involuntary_switches", run.usage.involuntary_switches},
+               {"storage_read_bytes", run.usage.storage_read_bytes},
+               {"peak_bytes", run.peak_bytes},
+               {"cached_share_before", run.cached_share}};
+  if (run.statistics) json["statistics"] = statistics_to_json(*run.statistics);
+  return json;
+}
+
+Json stages_to_json(const StageSummary& summary) {
+  return {{"seconds", summary.seconds},
+          {"user_seconds", summary.user_seconds},
+          {"system_seconds", summary.system_seconds},
+          {"cpu_seconds_per_decoded_gb", summary.cpu_seconds_per_gb},
+          {"minor_faults", summary.minor_faults},
+          {"major_faults", summary.major_faults},
+          {"voluntary_switches", summary.voluntary_switches},
+          {"involuntary_switches", summary.involuntary_switches},
+          {"storage_read_bytes", summary.storage_read_bytes},
+          {"read_wait_seconds", summary.read_wait_seconds},
+          {"slot_wait_seconds", summary.slot_wait_seconds},
+          {"decode_busy_seconds", summary.decode_busy_seconds},
+          {"decode_wait_seconds", summary.decode_wait_seconds},
+          {"prefault_busy_seconds", summary.prefault_busy_seconds},
+          {"bound", load_stage_name(summary.bound)}};
+}
+
+Json pair_to_json(const RooflinePair& pair) {
+  return {{"storage_bytes_per_second", pair.storage_rate},
+          {"decode_bytes_per_second", pair.decode_rate},
+          {"touch_bytes_per_second", pair.touch_rate},
+          {"roofline_seconds", pair.seconds},
+          {"decode_and_touch_seconds", pair.cpu_seconds},
+          {"load_seconds", pair.load_seconds},
+          {"efficiency", pair.efficiency()}};
+}
 
 std::string report_to_json(const LoadReport& report) {
   Json json = {{"benchmark", "load"},
@@ -123,6 +156,7 @@ std::string report_to_json(const LoadReport& report) {
                      {"depth", report.sweep_shape.depth},
                      {"bytes_per_second", report.sweep_rate},
                      {"method", report.sweep_method},
+                     {"storage_seconds_max", report.roofline_seconds_max},
                      {"roofline_huge_pages", report.roofline_huge_pages},
                      {"decode_sampled_share", report.roofline_sampled_share}};
   }

@@ -4,11 +4,13 @@
 #include <fstream>
 #include <iostream>
 
+#include "tools/report/exit_code.h"
+
 namespace qload::bench {
 
 int report_failure(const Error& error) {
   std::cerr << "qload_bench: " << error_code_name(error.code()) << ": " << error.message() << '\n';
-  return error.code() == ErrorCode::kCorrupt ? kExitWrongAnswer : kExitFailed;
+  return tools::exit_code(error.code());
 }
 
 bool write_text(const std::string& path, const std::string& content) {

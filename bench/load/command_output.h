@@ -8,10 +8,11 @@
 
 namespace qload::bench {
 
+// As qpack's: docs/cli.md, "Exit codes".
 inline constexpr int kExitFailed = 1;
-inline constexpr int kExitWrongAnswer = 3;
+inline constexpr int kExitUsage = 2;
 
-/// Says `error` on stderr. Returns the exit code for it: a corrupt file is a wrong answer.
+/// Says `error` on stderr. Returns qpack's exit code for it; a wrong answer is kCorrupt, 3.
 int report_failure(const Error& error);
 
 /// Writes `content` to a new file. On failure it says so on stderr and returns false.

@@ -9,7 +9,8 @@ constexpr std::array kContenders = {
     ContenderKind{"read-1", ContenderInput::kPlain, true,
                   "buffered read() of the plain file, one thread", make_read_1},
     ContenderKind{"read-N", ContenderInput::kPlain, true,
-                  "buffered pread() of the plain file, N threads", make_read_n},
+                  "buffered pread() of the plain file, N threads; warm, a copy from the page cache",
+                  make_read_n},
     ContenderKind{"mmap", ContenderInput::kPlain, true,
                   "plain file mapped, one thread touches every page", make_mmap},
     ContenderKind{"mmap-N", ContenderInput::kPlain, true,
@@ -35,6 +36,14 @@ constexpr std::array kContenders = {
                   "qload with every destination locked (root)", make_qload_pinned},
     ContenderKind{"qload-unpinned", ContenderInput::kPacked, false,
                   "qload with no destination locked", make_qload_unpinned},
+    ContenderKind{"qload-verify-none", ContenderInput::kPacked, false,
+                  "qload without checksums of chunks", make_qload_verify_none},
+    ContenderKind{"qload-again", ContenderInput::kPacked, false,
+                  "a second load: model open, Loader made, destination already touched",
+                  make_qload_again},
+    ContenderKind{"memcpy-warm", ContenderInput::kPlain, false,
+                  "memcpy of the plain file, already mapped, to fresh memory, N threads",
+                  make_memcpy_warm, true},
 };
 
 }  // namespace

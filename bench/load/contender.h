@@ -45,12 +45,15 @@ class Contender {
 
   /// Whose page cache is dropped (cold) or filled (warm) before a run.
   virtual std::vector<std::filesystem::path> files() const = 0;
-  /// Brings every tensor into memory, from nothing: opening files, fresh memory, threads, all
-  /// counted in. kUnsupported: this machine cannot do it, and the contender is left out.
+  /// Makes what load() takes for granted. Nothing for those that load from nothing.
+  virtual Status prepare() { return Ok{}; }
+  /// Brings every tensor into memory, from nothing unless there is a prepare(): opening files,
+  /// fresh memory, threads, all counted in. kUnsupported: this machine cannot do it, and the
+  /// contender is left out.
   virtual Status load() = 0;
   /// The bytes of source tensor `tensor`, valid from load() to release().
   virtual std::span<const std::byte> tensor(uint32_t tensor) const = 0;
-  /// Gives back the memory of the last load().
+  /// Gives back the memory of the last prepare() and load().
   virtual void release() = 0;
   /// Of the last load(); null for contenders that keep none.
   virtual const LoadStatistics* statistics() const { return nullptr; }
@@ -66,6 +69,7 @@ struct ContenderKind {
   bool standard;  ///< Runs unless --contenders says otherwise.
   std::string_view description;
   std::unique_ptr<Contender> (*make)(const BenchModel& model, const ContenderOptions& options);
+  bool warm_only = false;  ///< Measures memory, not storage: no load to compare a load with.
 };
 
 /// All contenders, in the order of the table.
@@ -77,6 +81,7 @@ std::unique_ptr<Contender> make_mmap(const BenchModel&, const ContenderOptions&)
 std::unique_ptr<Contender> make_mmap_n(const BenchModel&, const ContenderOptions&);
 std::unique_ptr<Contender> make_mmap_willneed(const BenchModel&, const ContenderOptions&);
 std::unique_ptr<Contender> make_mmap_populate(const BenchModel&, const ContenderOptions&);
+std::unique_ptr<Contender> make_memcpy_warm(const BenchModel&, const ContenderOptions&);
 std::unique_ptr<Contender> make_direct_uring(const BenchModel&, const ContenderOptions&);
 std::unique_ptr<Contender> make_read_after(const BenchModel&, const ContenderOptions&);
 std::unique_ptr<Contender> make_mmap_after(const BenchModel&, const ContenderOptions&);
@@ -85,5 +90,7 @@ std::unique_ptr<Contender> make_qload_pread(const BenchModel&, const ContenderOp
 std::unique_ptr<Contender> make_qload_buffered(const BenchModel&, const ContenderOptions&);
 std::unique_ptr<Contender> make_qload_pinned(const BenchModel&, const ContenderOptions&);
 std::unique_ptr<Contender> make_qload_unpinned(const BenchModel&, const ContenderOptions&);
+std::unique_ptr<Contender> make_qload_verify_none(const BenchModel&, const ContenderOptions&);
+std::unique_ptr<Contender> make_qload_again(const BenchModel&, const ContenderOptions&);
 
 }  // namespace qload::bench

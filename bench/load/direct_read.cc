@@ -24,11 +24,14 @@ Result<uint64_t> read_directly(ReadEngine& engine, const DirectReadJob& job) {
            (stop_at == 0 || now_seconds() < stop_at)) {
       const uint32_t block = free_blocks.back();
       free_blocks.pop_back();
+      const bool wrapped = next >= job.bytes - job.first;
+      const uint64_t offset = wrapped ? next - (job.bytes - job.first) : job.first + next;
+      const uint64_t end = wrapped ? job.first : job.bytes;
       const auto rest =
-          static_cast<uint32_t>(std::min<uint64_t>(job.shape.read_bytes, job.bytes - next));
-      const uint64_t place = job.whole ? next : uint64_t{block} * job.shape.read_bytes;
+          static_cast<uint32_t>(std::min<uint64_t>(job.shape.read_bytes, end - offset));
+      const uint64_t place = job.whole ? offset : uint64_t{block} * job.shape.read_bytes;
       engine.submit(
-          {.offset = next,
+          {.offset = offset,
            .data = job.memory.data() + place,
            .bytes = job.direct ? static_cast<uint32_t>(align_up(rest, kAlignmentMin)) : rest,
            .bytes_required = rest,

@@ -15,11 +15,14 @@ struct ReadShape {
   uint32_t depth = 32;
 };
 
-/// Reads the first `bytes` bytes of the file `engine` is attached to. Where `whole` is true,
-/// `memory` holds them all (rounded up to the alignment) and each read goes to its own place; else
-/// `memory` has shape.depth blocks of shape.read_bytes, which are used in turn.
-/// REQUIRES: engine.depth() >= shape.depth; shape.read_bytes a multiple of the alignment.
+/// Reads the first `bytes` bytes of the file `engine` is attached to, beginning at `first` and
+/// going on from the front at their end. Where `whole` is true, `memory` holds them all (rounded up
+/// to the alignment) and each read goes to its own place; else `memory` has shape.depth blocks of
+/// shape.read_bytes, which are used in turn. REQUIRES: engine.depth() >= shape.depth;
+/// shape.read_bytes a multiple of the alignment. `first` is a multiple of shape.read_bytes, and at
+/// most `bytes`.
 struct DirectReadJob {
+  uint64_t first = 0;
   uint64_t bytes = 0;
   std::span<std::byte> memory;
   bool whole = false;

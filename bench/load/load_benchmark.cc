@@ -4,22 +4,16 @@
 #include <memory>
 #include <utility>
 
-#include "bench/load/fresh_memory.h"
 #include "bench/load/model_forms.h"
 #include "bench/load/progress_line.h"
 #include "bench/load/round_order.h"
+#include "bench/load/run_setting.h"
 #include "bench/load/scratch_directory.h"
-#include "bench/load/throttle.h"
-#include "bench/load/timed_run.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
 
 namespace qload::bench {
 namespace {
-
-// The roofline's copy of the container takes at most this share of the memory available, as its
-// decoded form and a load's destination need room at the same time.
-constexpr uint64_t kRooflineMemoryShare = 5;
 
 struct Entry {
   const ContenderKind* kind;
@@ -36,7 +30,6 @@ struct Bench {
   std::unique_ptr<Roofline> roofline;
   std::unique_ptr<Throttle> throttle;
   ProgressLine progress;
-  uint64_t settle_bytes_max = 0;
 };
 
 Result<std::vector<Entry>> choose_contenders(const std::vector<std::string>& names) {
@@ -77,56 +70,28 @@ Status check_contenders(Bench& bench) {
   return Ok{};
 }
 
-Status prepare_cache(const Bench& bench, const std::vector<std::filesystem::path>& files,
-                     bool cold) {
-  return cold ? drop_cached(files, bench.options.cold_method) : fill_cache(files);
-}
-
-// Uses and frees as much memory as a load needs. A hypervisor takes back memory that has been free
-// for a while (free page reporting), and its return costs a fault at the host for every page: up
-// to ten times the load, charged to whoever runs after a pause. Memory of a device has no such
-// cost, so each run starts from memory that is really there.
-Status settle_memory(Bench& bench) {
-  const BenchModel& model = *bench.forms.model;
-  const uint64_t needed = 2 * model.plain_bytes + model.compressed_bytes;
-  QLOAD_TRY(const FreshMemory memory,
-            FreshMemory::allocate(std::min(needed, bench.settle_bytes_max), true));
-  populate_parallel(memory.bytes(), bench.options.contender.threads);
-  return Ok{};
-}
-
-Result<RunSample> run_once(Bench& bench, Entry& entry, bool cold) {
-  const std::vector<std::filesystem::path> files = entry.contender->files();
-  QLOAD_CHECK(prepare_cache(bench, files, cold));
-  QLOAD_CHECK(settle_memory(bench));
-  QLOAD_TRY(const double cached, cached_share(files));
-  if (bench.throttle) QLOAD_CHECK(bench.throttle->drain());
-  QLOAD_TRY(RunSample run, time_load(*entry.contender, bench.forms.model->source, bench.sample));
-  run.cached_share = cached;
-  return run;
-}
-
-// The roofline beside one load, so that both see the same machine.
-Status measure_pair(Bench& bench, double load_seconds, TemperatureResult& result) {
-  QLOAD_CHECK(settle_memory(bench));
-  if (bench.throttle) QLOAD_CHECK(bench.throttle->drain());
-  QLOAD_TRY(RooflinePair pair, bench.roofline->measure(!result.cold));
-  pair.load_seconds = load_seconds;
-  result.pairs.push_back(pair);
-  return Ok{};
+RunSetting setting_of(const Bench& bench, bool cold) {
+  return {.cold = cold,
+          .cold_method = bench.options.cold_method,
+          .threads = bench.options.contender.threads,
+          .throttle = bench.throttle.get()};
 }
 
 Status run_round(Bench& bench, uint32_t round, TemperatureResult& result) {
+  const RunSetting setting = setting_of(bench, result.cold);
   for (const size_t number : order_of_round(bench.entries.size(), round)) {
     Entry& entry = bench.entries[number];
-    if (!entry.left_out.empty()) continue;
+    if (!result.contenders[number].left_out.empty()) continue;
     bench.progress.show(text(result.cold ? "cold " : "warm ", round + 1, "/", bench.options.runs,
                              " ", entry.kind->name));
-    auto run = run_once(bench, entry, result.cold);
+    const BenchModel& model = *bench.forms.model;
+    auto run = run_contender(*entry.contender, model, bench.sample, setting);
     if (!run) return run.error().at(entry.kind->name);
     result.contenders[number].runs.push_back(*run);
     if (bench.roofline && entry.kind->name == "qload") {
-      QLOAD_CHECK(measure_pair(bench, run->seconds, result));
+      QLOAD_TRY(const RooflinePair pair,
+                measure_beside(*bench.roofline, run->seconds, model, setting));
+      result.pairs.push_back(pair);
     }
   }
   return Ok{};
@@ -136,11 +101,13 @@ Result<TemperatureResult> run_temperature(Bench& bench, bool cold) {
   TemperatureResult result;
   result.cold = cold;
   for (const Entry& entry : bench.entries) {
-    result.contenders.push_back({.name = std::string(entry.kind->name),
-                                 .description = std::string(entry.kind->description),
-                                 .plain = entry.kind->input == ContenderInput::kPlain,
-                                 .left_out = entry.left_out,
-                                 .runs = {}});
+    result.contenders.push_back(
+        {.name = std::string(entry.kind->name),
+         .description = std::string(entry.kind->description),
+         .plain = entry.kind->input == ContenderInput::kPlain && !entry.kind->warm_only,
+         .left_out = cold && entry.kind->warm_only ? "it measures the page cache: warm only"
+                                                   : entry.left_out,
+         .runs = {}});
   }
   for (uint32_t round = 0; round < bench.options.runs; ++round) {
     QLOAD_CHECK(run_round(bench, round, result));
@@ -180,13 +147,15 @@ Result<std::unique_ptr<Roofline>> make_roofline(Bench& bench, LoadReport& report
   if (!wanted) return std::unique_ptr<Roofline>();
   bench.progress.show("sweep of read sizes and depths");
   QLOAD_TRY(auto roofline,
-            Roofline::create(bench.forms.model->packed,
-                             {.threads = bench.options.contender.threads,
-                              .memory_bytes_max =
-                                  report.machine.memory_available_bytes / kRooflineMemoryShare}));
+            Roofline::create(
+                bench.forms.model->packed,
+                {.threads = bench.options.contender.threads,
+                 .memory_bytes_max = report.machine.memory_available_bytes / kRooflineMemoryShare,
+                 .storage_seconds_max = bench.options.roofline_seconds}));
   report.sweep_shape = roofline->shape();
   report.sweep_rate = roofline->sweep_rate();
   report.sweep_method = roofline->method();
+  report.roofline_seconds_max = bench.options.roofline_seconds;
   report.roofline_huge_pages = roofline->huge_pages();
   report.roofline_sampled_share = roofline->sampled_share();
   return roofline;
@@ -197,6 +166,7 @@ Result<std::unique_ptr<Roofline>> make_roofline(Bench& bench, LoadReport& report
 Result<LoadReport> run_load_benchmark(const LoadBenchmarkOptions& options,
                                       InterruptGuard& interrupts) {
   QLOAD_TRY(std::vector<Entry> entries, choose_contenders(options.contenders));
+  QLOAD_CHECK(require_model(options.model));
   QLOAD_TRY(
       const ScratchDirectory scratch,
       ScratchDirectory::create(
@@ -213,7 +183,6 @@ Result<LoadReport> run_load_benchmark(const LoadBenchmarkOptions& options,
   QLOAD_TRY(bench.sample, AnswerSample::create(bench.forms.model->source));
   QLOAD_CHECK(check_contenders(bench));
   LoadReport report = describe(bench);
-  bench.settle_bytes_max = report.machine.memory_available_bytes / 2;
   QLOAD_TRY(bench.roofline, make_roofline(bench, report));
   if (options.throttle_rate > 0) {
     bench.progress.show("throttle");

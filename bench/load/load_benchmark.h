@@ -23,7 +23,8 @@ struct LoadBenchmarkOptions {
   bool cold = true;
   bool warm = true;
   bool roofline = true;
-  uint64_t throttle_rate = 0;  ///< Bytes per second; 0: none.
+  double roofline_seconds = 0;  ///< Of reading for each measurement of S; 0: the whole container.
+  uint64_t throttle_rate = 0;   ///< Bytes per second; 0: none.
   ColdMethod cold_method = ColdMethod::kAdvise;
   ContenderOptions contender = {};
 };

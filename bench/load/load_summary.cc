@@ -38,7 +38,7 @@ ContenderSummary summarize(const LoadReport& report, const TemperatureResult& te
   std::vector<double> cpu_seconds;
   summary.cached_share = contender.runs.front().cached_share;
   for (const RunSample& run : contender.runs) {
-    cpu_seconds.push_back(run.cpu_seconds);
+    cpu_seconds.push_back(run.usage.cpu_seconds());
     summary.peak_bytes = std::max(summary.peak_bytes, run.peak_bytes);
     summary.cached_share = temperature.cold ? std::max(summary.cached_share, run.cached_share)
                                             : std::min(summary.cached_share, run.cached_share);

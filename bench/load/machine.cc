@@ -87,6 +87,8 @@ std::string memlock_limit() {
 
 }  // namespace
 
+uint64_t available_memory_bytes() { return memory_field("MemAvailable"); }
+
 Machine describe_machine(const std::filesystem::path& path) {
   Machine machine;
   machine.cpu = cpu_name();
@@ -97,7 +99,7 @@ Machine describe_machine(const std::filesystem::path& path) {
                               " ", std::string_view(name.machine))
                        : std::string(kUnknown);
   machine.memory_bytes = memory_field("MemTotal");
-  machine.memory_available_bytes = memory_field("MemAvailable");
+  machine.memory_available_bytes = available_memory_bytes();
   machine.file_system = file_system_of(path);
   machine.read_ahead = kUnknown;
   machine.scheduler = kUnknown;

@@ -15,6 +15,7 @@ namespace {
 struct QloadVariant {
   LoaderOptions loader;
   Pinning pinning = Pinning::kAuto;
+  Verify verify = Verify::kChunks;
 };
 
 // Lifts RLIMIT_MEMLOCK for one load; needs root. The old limit returns with it.
@@ -52,8 +53,9 @@ class QloadContender : public Contender {
     model_.emplace(std::move(model));
     QLOAD_TRY(Loader loader, Loader::create(variant_.loader));
     loader_.emplace(std::move(loader));
-    QLOAD_TRY(Weights weights,
-              loader_->load(*model_, {.pinning = variant_.pinning, .statistics = &statistics_}));
+    QLOAD_TRY(Weights weights, loader_->load(*model_, {.verify = variant_.verify,
+                                                       .pinning = variant_.pinning,
+                                                       .statistics = &statistics_}));
     weights_.emplace(std::move(weights));
     return Ok{};
   }
@@ -103,6 +105,11 @@ std::unique_ptr<Contender> make_qload_buffered(const BenchModel& model,
   QloadVariant variant{.loader = options.loader};
   variant.loader.direct_io = DirectIo::kDisabled;
   return make_variant(model, variant);
+}
+
+std::unique_ptr<Contender> make_qload_verify_none(const BenchModel& model,
+                                                  const ContenderOptions& options) {
+  return make_variant(model, {.loader = options.loader, .verify = Verify::kIndexOnly});
 }
 
 std::unique_ptr<Contender> make_qload_pinned(const BenchModel& model,

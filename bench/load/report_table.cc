@@ -44,8 +44,8 @@ void print_row(const std::vector<std::string>& row, TableStyle style, std::ostre
     out << '\n';
     return;
   }
-  out << print("%-15s", row[0].c_str());
-  for (size_t column = 1; column < row.size(); ++column) out << print("%10s", row[column].c_str());
+  out << print("%-18s", row[0].c_str());
+  for (size_t column = 1; column < row.size(); ++column) out << print(" %9s", row[column].c_str());
   out << '\n';
 }
 

@@ -86,22 +86,26 @@ Status Roofline::sweep() {
   return Ok{};
 }
 
+// A device's own cache may hold what was read last, so that a short measurement goes on elsewhere.
 Result<double> Roofline::storage_rate(ReadShape shape, double seconds_max) {
+  const uint64_t first = align_down(next_read_, shape.read_bytes);
   const double start = now_seconds();
-  QLOAD_TRY(const uint64_t read, read_directly(*engine_, {.bytes = file_.bytes(),
+  QLOAD_TRY(const uint64_t read, read_directly(*engine_, {.first = first,
+                                                          .bytes = file_.bytes(),
                                                           .memory = ring_.bytes(),
                                                           .direct = is_direct_,
                                                           .shape = shape,
                                                           .seconds_max = seconds_max}));
+  if (file_.bytes() > 0) next_read_ = (first + read) % file_.bytes();
   return rate_of(read, now_seconds() - start);
 }
 
 // Copies the cached container into memory that stays in the processors' caches.
-Result<double> Roofline::cached_rate() {
+Result<double> Roofline::cached_rate(uint32_t threads) {
   constexpr uint64_t kPieceBytes = 256u << 10;
   std::atomic<uint64_t> next{0};
   const double start = now_seconds();
-  Status copied = run_parallel(options_.threads, [&](uint32_t number) -> Status {
+  Status copied = run_parallel(threads, [&](uint32_t number) -> Status {
     const uint64_t slots = ring_.bytes().size() / kPieceBytes;
     const auto piece = ring_.bytes().subspan(number % slots * kPieceBytes, kPieceBytes);
     for (;;) {
@@ -161,10 +165,10 @@ Status Roofline::choose_pages() {
   return Ok{};
 }
 
-Result<double> Roofline::decode_rate(std::span<std::byte> destination) {
+Result<double> Roofline::decode_rate(std::span<std::byte> destination, uint32_t threads) {
   std::atomic<size_t> next{0};
   const double start = now_seconds();
-  Status decoded = run_parallel(options_.threads, [&](uint32_t) -> Status {
+  Status decoded = run_parallel(threads, [&](uint32_t) -> Status {
     DecodeContext context;
     for (;;) {
       const size_t number = next.fetch_add(1);
@@ -184,18 +188,18 @@ Result<double> Roofline::decode_rate(std::span<std::byte> destination) {
   return rate_of(sampled_bytes_, now_seconds() - start);
 }
 
-Result<RooflinePair> Roofline::measure(bool cached) {
+Result<RooflinePair> Roofline::measure(bool cached, uint32_t threads) {
   RooflinePair pair;
   if (cached) {
-    QLOAD_TRY(pair.storage_rate, cached_rate());
+    QLOAD_TRY(pair.storage_rate, cached_rate(threads));
   } else {
-    QLOAD_TRY(pair.storage_rate, storage_rate(shape_, 0));
+    QLOAD_TRY(pair.storage_rate, storage_rate(shape_, options_.storage_seconds_max));
   }
   QLOAD_TRY(const FreshMemory memory, FreshMemory::allocate(sampled_bytes_, huge_pages_));
   const double start = now_seconds();
-  populate_parallel(memory.bytes(), options_.threads);
+  populate_parallel(memory.bytes(), threads);
   pair.touch_rate = rate_of(sampled_bytes_, now_seconds() - start);
-  QLOAD_TRY(pair.decode_rate, decode_rate(memory.bytes()));
+  QLOAD_TRY(pair.decode_rate, decode_rate(memory.bytes(), threads));
   const auto decoded = static_cast<double>(container_.superblock.decoded_bytes);
   const double decode_seconds = pair.decode_rate > 0 ? decoded / pair.decode_rate : 0;
   const double touch_seconds = pair.touch_rate > 0 ? decoded / pair.touch_rate : 0;

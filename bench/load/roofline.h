@@ -28,9 +28,16 @@ struct RooflinePair {
   double efficiency() const { return load_seconds > 0 ? seconds / load_seconds : 0; }
 };
 
+/// The roofline's copy of the container takes at most this share of the memory available, as its
+/// decoded form and a load's destination need room at the same time.
+inline constexpr uint64_t kRooflineMemoryShare = 5;
+
 struct RooflineOptions {
-  uint32_t threads = 1;
+  uint32_t threads = 1;           ///< That load the container and try pages, in create().
   uint64_t memory_bytes_max = 0;  ///< Container bytes held in memory; more: a sample of chunks.
+  /// Each measurement of S from storage reads for so long, from where the one before has ended; 0:
+  /// all of the container.
+  double storage_seconds_max = 0;
 };
 
 /// Measures them on one container. One thread calls it.
@@ -42,8 +49,9 @@ class Roofline {
                                                   const RooflineOptions& options);
   ~Roofline();
 
-  /// S, D and F now. `cached`: the container is in the page cache, and S is pread() by all threads.
-  Result<RooflinePair> measure(bool cached);
+  /// S, D and F now, D and F by `threads` threads. `cached`: the container is in the page cache,
+  /// and S is pread() by as many.
+  Result<RooflinePair> measure(bool cached, uint32_t threads);
 
   ReadShape shape() const { return shape_; }             ///< Best of the sweep.
   double sweep_rate() const { return sweep_rate_; }      ///< Its rate then.
@@ -59,8 +67,8 @@ class Roofline {
   Status load_chunks();
   Status choose_pages();
   Result<double> storage_rate(ReadShape shape, double seconds_max);
-  Result<double> cached_rate();
-  Result<double> decode_rate(std::span<std::byte> destination);
+  Result<double> cached_rate(uint32_t threads);
+  Result<double> decode_rate(std::span<std::byte> destination, uint32_t threads);
 
   Container container_;
   RooflineOptions options_;
@@ -69,6 +77,7 @@ class Roofline {
   bool is_direct_ = false;
   std::unique_ptr<ReadEngine> engine_;
   FreshMemory ring_;
+  uint64_t next_read_ = 0;  // Where the next measurement of S begins.
   ReadShape shape_;
   double sweep_rate_ = 0;
   std::string method_;

@@ -182,7 +182,10 @@ Status Throttle::make_drain_file(const std::filesystem::path& scratch, uint64_t 
   QLOAD_CHECK(file.commit());
   QLOAD_TRY(drain_file_, PlainFile::open(path));
   QLOAD_TRY(drain_direct_, DirectFile::open(drain_file_.descriptor()));
-  return Ok{};
+  // The descriptors keep it; the next throttle makes its own.
+  std::error_code error;
+  if (std::filesystem::remove(path, error)) return Ok{};
+  return Error(ErrorCode::kIo, text("remove ", path.string(), ": ", error.message()));
 }
 
 // Returns the seconds it took.

@@ -1,13 +1,10 @@
 #include "bench/load/timed_run.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cstring>
-#include <fstream>
-#include <string>
 
 #include "bench/load/parallel.h"
+#include "bench/load/process_memory.h"
 #include "format/base/checksum.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
@@ -21,27 +18,6 @@ constexpr uint64_t kSampleBytes = 4096;
 Error wrong_answer(const SourceTensor& tensor, std::string_view what) {
   return Error(ErrorCode::kCorrupt, text("wrong answer: tensor ", quote(tensor.name), " ", what));
 }
-
-double cpu_seconds() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-// "VmHWM:   1234 kB" of the process's status; 0 where the system has none.
-uint64_t status_bytes(std::string_view key) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(key)) return std::stoull(line.substr(key.size())) * 1024;
-  }
-  return 0;
-}
-
-// Sets the peak of resident memory back to what is resident now (proc(5), clear_refs, 5).
-void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 }  // namespace
 
@@ -84,6 +60,7 @@ Status AnswerSample::check(const Contender& contender, const ModelSource& source
 
 Status check_answer(Contender& contender, const ModelSource& source) {
   constexpr uint64_t kPieceBytes = 1u << 20;
+  QLOAD_CHECK(contender.prepare());
   QLOAD_CHECK(contender.load());
   std::vector<std::byte> piece(kPieceBytes);
   for (uint32_t number = 0; number < source.tensors().size(); ++number) {
@@ -106,15 +83,15 @@ Status check_answer(Contender& contender, const ModelSource& source) {
 Result<RunSample> time_load(Contender& contender, const ModelSource& source,
                             const AnswerSample& sample) {
   RunSample run;
-  reset_peak();
-  const uint64_t resident_before = status_bytes("VmRSS:");
-  const double cpu_before = cpu_seconds();
+  reset_resident_peak();
+  const uint64_t resident_before = resident_bytes();
+  const ProcessUsage usage_before = usage_now();
   const double start = now_seconds();
   Status loaded = contender.load();
   run.seconds = now_seconds() - start;
-  run.cpu_seconds = cpu_seconds() - cpu_before;
+  run.usage = usage_between(usage_before, usage_now());
   if (!loaded.ok()) return std::move(loaded).error();
-  const uint64_t peak = status_bytes("VmHWM:");
+  const uint64_t peak = resident_peak_bytes();
   run.peak_bytes = peak > resident_before ? peak - resident_before : 0;
   if (contender.statistics() != nullptr) run.statistics = *contender.statistics();
   QLOAD_CHECK(sample.check(contender, source));

@@ -28,10 +28,10 @@ class AnswerSample {
   std::vector<Block> blocks_;
 };
 
-/// Loads once and compares every byte of every tensor with the source. Not timed.
+/// Prepares, loads once and compares every byte of every tensor with the source. Not timed.
 Status check_answer(Contender& contender, const ModelSource& source);
 
-/// Loads once, timed, then checks the sample and releases.
+/// Loads once, timed, then checks the sample and releases. The contender is prepared.
 Result<RunSample> time_load(Contender& contender, const ModelSource& source,
                             const AnswerSample& sample);
 

@@ -286,9 +286,9 @@ TEST(CodecBenchmarkTest, FailuresHaveExitCodes) {
   const std::string quiet = " > /dev/null 2>&1";
   EXPECT_EQ(run_command("--list" + quiet), 0);
   EXPECT_EQ(run_command("--help" + quiet), 0);
-  EXPECT_EQ(run_command("--data absent" + quiet), 1);
-  EXPECT_EQ(run_command("--data f32 --contenders telepathy" + quiet), 1);
-  EXPECT_EQ(run_command("--data f32 --threads 1000" + quiet), 1);
+  EXPECT_EQ(run_command("--data absent" + quiet), 2);
+  EXPECT_EQ(run_command("--data f32 --contenders telepathy" + quiet), 2);
+  EXPECT_EQ(run_command("--data f32 --threads 1000" + quiet), 2);
   EXPECT_EQ(run_command("--chunk-sizes 64M" + quiet), 2);
   EXPECT_EQ(run_command("--encode --threads 1" + quiet), 2);
 }

@@ -1,6 +1,7 @@
 // The load benchmark: its parts, and a tiny size of the whole. No time is asserted.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,8 +13,13 @@
 #include "bench/load/cold_cache.h"
 #include "bench/load/compressed_file.h"
 #include "bench/load/contender.h"
+#include "bench/load/direct_read.h"
+#include "bench/load/fresh_memory.h"
 #include "bench/load/load_benchmark.h"
+#include "bench/load/load_stages.h"
 #include "bench/load/parallel.h"
+#include "bench/load/plain_file.h"
+#include "bench/load/process_usage.h"
 #include "bench/load/spread.h"
 #include "bench/load/throttle.h"
 #include "bench/load/timed_run.h"
@@ -93,6 +99,23 @@ TEST(ThrottleTest, RefusesAFileSystemWithoutADisk) {
   EXPECT_EQ(disk.error().code(), ErrorCode::kUnsupported);
 }
 
+// One after the other in one place, as a sweep sets them.
+TEST(ThrottleTest, LeavesNothingForTheNextToMeet) {
+  TempDirectory directory;
+  InterruptGuard interrupts;
+  for (const uint64_t rate : {uint64_t{40'000'000}, uint64_t{80'000'000}}) {
+    SCOPED_TRACE(rate);
+    const auto throttle = Throttle::create(directory.path(), rate, interrupts);
+    if (!throttle.ok()) {
+      const std::string why(throttle.error().message());
+      EXPECT_THAT(why, testing::Not(testing::HasSubstr("exists")));
+      GTEST_SKIP() << "no throttle here (it needs root, a disk, and a machine at rest): " << why;
+    }
+    EXPECT_TRUE((*throttle)->drain().ok());
+    EXPECT_THAT(test::list_directory(directory.path()), testing::IsEmpty());
+  }
+}
+
 TEST(CompressedFileTest, DecodesToItsInput) {
   for (const size_t bytes : {size_t{0}, size_t{1}, size_t{kFrameBytes} - 1, size_t{kFrameBytes},
                              size_t{kFrameBytes} + 1, 3 * size_t{kFrameBytes} + 5}) {
@@ -164,6 +187,73 @@ TEST(TimedRunTest, AWrongAnswerIsFound) {
   EXPECT_FALSE(sample->check(contender, *source).ok());
 }
 
+TEST(ProcessUsageTest, CountsPageFaults) {
+  constexpr size_t kBytes = 8u << 20;
+  const auto page_bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  auto memory = FreshMemory::allocate(kBytes, false);
+  ASSERT_TRUE(memory.ok()) << memory.error().message();
+  const ProcessUsage before = usage_now();
+  for (size_t offset = 0; offset < kBytes; offset += page_bytes) {
+    static_cast<volatile std::byte*>(memory->bytes().data())[offset] = std::byte{1};
+  }
+  const ProcessUsage between = usage_between(before, usage_now());
+  EXPECT_GE(between.minor_faults, kBytes / page_bytes);
+  EXPECT_DOUBLE_EQ(between.cpu_seconds(), between.user_seconds + between.system_seconds);
+  EXPECT_EQ(usage_between(before, before).minor_faults, 0u);
+}
+
+// Each figure has a median of its own; the stage that bound is that of the run with the median
+// time.
+TEST(LoadStagesTest, MediansOfEachFigure) {
+  std::vector<RunSample> runs(3);
+  for (size_t number = 0; number < runs.size(); ++number) {
+    const auto value = static_cast<double>(number + 1);
+    runs[number].seconds = value;
+    runs[number].usage = {.user_seconds = 4 - value,
+                          .system_seconds = 1,
+                          .minor_faults = 10 * (number + 1),
+                          .storage_read_bytes = 100 * (3 - number)};
+    runs[number].statistics.emplace();
+    runs[number].statistics->slot_wait_seconds = value / 10;
+    runs[number].statistics->bound = number == 1 ? LoadStage::kDecode : LoadStage::kStorage;
+  }
+  const StageSummary summary = summarize_stages(runs, 500'000'000);
+  EXPECT_EQ(summary.seconds, 2);
+  EXPECT_EQ(summary.user_seconds, 2);
+  EXPECT_EQ(summary.cpu_seconds_per_gb, 6);
+  EXPECT_EQ(summary.minor_faults, 20);
+  EXPECT_EQ(summary.storage_read_bytes, 200);
+  EXPECT_EQ(summary.slot_wait_seconds, 0.2);
+  EXPECT_EQ(summary.bound, LoadStage::kDecode);
+  EXPECT_EQ(summarize_stages({}, 1).seconds, 0);
+}
+
+// A read that begins anywhere still reads each byte once.
+TEST(DirectReadTest, GoesOnFromTheFront) {
+  constexpr uint64_t kReadBytes = 64u << 10;
+  TempDirectory directory;
+  const auto content = gaussian_int8(5 * kReadBytes + 777, 10, 11);
+  test::write_file(directory / "in", content);
+  auto file = PlainFile::open(directory / "in");
+  ASSERT_TRUE(file.ok()) << file.error().message();
+  auto engine = make_pread_engine({.queue_depth = 4}, 2);
+  ASSERT_TRUE(engine.ok()) << engine.error().message();
+  ASSERT_TRUE((*engine)->attach({.buffered = file->descriptor()}).ok());
+  for (const uint64_t first : {uint64_t{0}, kReadBytes, 5 * kReadBytes}) {
+    SCOPED_TRACE(first);
+    std::vector<std::byte> memory(content.size());
+    const auto read = read_directly(**engine, {.first = first,
+                                               .bytes = content.size(),
+                                               .memory = memory,
+                                               .whole = true,
+                                               .direct = false,
+                                               .shape = {.read_bytes = kReadBytes, .depth = 4}});
+    ASSERT_TRUE(read.ok()) << read.error().message();
+    EXPECT_EQ(*read, content.size());
+    EXPECT_EQ(memory, content);
+  }
+}
+
 TEST(ColdCacheTest, DropsAndFills) {
   TempDirectory directory;
   const std::vector<std::filesystem::path> files = {directory / "a", directory / "empty"};
@@ -184,6 +274,12 @@ TEST(LoadBenchmarkTest, RefusesAnUnknownContender) {
   EXPECT_THAT(std::string(report.error().message()), testing::HasSubstr("telepathy"));
 }
 
+bool is_plain(const std::string& name) {
+  return name.starts_with("read-")
+             ? name != "read-after"
+             : name == "odirect-uring" || (name.starts_with("mmap") && name != "mmap-after");
+}
+
 // The command itself, on a model of 4 MB with every contender.
 TEST(LoadBenchmarkTest, TinySizeOfTheCommand) {
   TempDirectory directory;
@@ -195,8 +291,9 @@ TEST(LoadBenchmarkTest, TinySizeOfTheCommand) {
   }
   const std::string command =
       std::string(QLOAD_BENCH_PATH) + " load " + (directory / "tiny.safetensors").string() +
-      " --runs 2 --contenders " + names + " --json " + (directory / "out.json").string() +
-      " --markdown " + (directory / "out.md").string() + " > " + (directory / "out.txt").string();
+      " --runs 2 --stages --roofline-seconds 0.01 --contenders " + names + " --json " +
+      (directory / "out.json").string() + " --markdown " + (directory / "out.md").string() + " > " +
+      (directory / "out.txt").string();
   ASSERT_EQ(std::system(command.c_str()), 0) << command;
 
   const auto json = nlohmann::json::parse(std::ifstream(directory / "out.json"));
@@ -207,11 +304,23 @@ TEST(LoadBenchmarkTest, TinySizeOfTheCommand) {
     ASSERT_EQ(temperature["contenders"].size(), all_contenders().size() - 1);
     for (const auto& contender : temperature["contenders"]) {
       SCOPED_TRACE(contender.dump());
+      if (contender["name"] == "memcpy-warm" && temperature["temperature"] == "cold") {
+        EXPECT_THAT(contender["left_out"], testing::HasSubstr("warm only"));
+        continue;
+      }
       if (contender.contains("left_out")) {  // Only what needs O_DIRECT or io_uring may be.
         EXPECT_EQ(contender["name"], "odirect-uring");
         continue;
       }
       EXPECT_EQ(contender["runs"].size(), 2u);
+      EXPECT_EQ(contender["plain"], is_plain(contender["name"]));
+      for (const char* figure :
+           {"user_seconds", "system_seconds", "minor_faults", "major_faults", "voluntary_switches",
+            "involuntary_switches", "storage_read_bytes"}) {
+        EXPECT_TRUE(contender["runs"][0].contains(figure)) << figure;
+        EXPECT_TRUE(contender["stages"].contains(figure)) << figure;
+      }
+      EXPECT_TRUE(contender["stages"].contains("cpu_seconds_per_decoded_gb"));
       EXPECT_GT(contender["seconds"]["median"], 0);
       EXPECT_EQ(contender["runs"][0].contains("statistics"),
                 contender["name"].get<std::string>().starts_with("qload"));
@@ -221,16 +330,27 @@ TEST(LoadBenchmarkTest, TinySizeOfTheCommand) {
   // Nothing is left behind.
   EXPECT_THAT(test::list_directory(directory.path()),
               testing::ElementsAre("out.json", "out.md", "out.txt", "tiny.safetensors"));
-  EXPECT_THAT(as_text(test::read_file(directory / "out.txt")), testing::HasSubstr("mmap-after"));
+  const auto text_report = test::read_file(directory / "out.txt");
+  EXPECT_THAT(as_text(text_report), testing::HasSubstr("mmap-after"));
+  EXPECT_THAT(as_text(text_report), testing::HasSubstr("Where the time goes"));
+  EXPECT_THAT(as_text(test::read_file(directory / "out.md")),
+              testing::HasSubstr("| contender | read wait | slot wait |"));
 }
 
 TEST(LoadBenchmarkTest, FailuresHaveExitCodes) {
   TempDirectory directory;
   const std::string program = std::string(QLOAD_BENCH_PATH) + " load ";
   const std::string quiet = " > /dev/null 2>&1";
-  EXPECT_NE(std::system((program + (directory / "absent").string() + quiet).c_str()), 0);
-  EXPECT_NE(std::system((program + quiet).c_str()), 0);
-  EXPECT_EQ(std::system((program + "--list" + quiet).c_str()), 0);
+  const auto run = [&](const std::string& arguments) {
+    return WEXITSTATUS(std::system((program + arguments + quiet).c_str()));
+  };
+  EXPECT_EQ(run((directory / "absent").string()), 5);
+  EXPECT_EQ(run((directory / "no" / "folder").string()), 5);
+  EXPECT_EQ(run(""), 2);
+  EXPECT_EQ(run("--runs none"), 2);
+  EXPECT_EQ(run("--list"), 0);
+  test::write_file(directory / "broken.safetensors", "{");
+  EXPECT_EQ(run((directory / "broken.safetensors").string()), 3);
 }
 
 }  // namespace

@@ -1,0 +1,13 @@
+// `qload_bench sweep`: the command line of the sweep.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace qload::bench {
+
+/// Adds the command to `app`. When it was chosen, its run sets `*exit_code` (docs/cli.md).
+void add_sweep_command(CLI::App& app, int* exit_code);
+
+}  // namespace qload::bench
