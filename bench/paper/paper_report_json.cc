@@ -20,7 +20,7 @@ Json row_to_json(const ContenderResult& row) {
   json["runs"] = Json::array();
   for (const RunSample& run : row.runs) {
     Json sample = {{"seconds", run.seconds},
-                   {"cpu_seconds", run.cpu_seconds},
+                   {"cpu_seconds", run.usage.cpu_seconds()},
                    {"peak_bytes", run.peak_bytes},
                    {"cached_share_before", run.cached_share}};
     if (run.statistics) {

@@ -78,7 +78,7 @@ void print_rows(const PaperResult& result, TableStyle style, std::ostream& out) 
     std::vector<double> cpu_seconds;
     uint64_t peak_bytes = 0;
     for (const RunSample& run : row.runs) {
-      cpu_seconds.push_back(run.cpu_seconds);
+      cpu_seconds.push_back(run.usage.cpu_seconds());
       peak_bytes = std::max(peak_bytes, run.peak_bytes);
     }
     print_row(
