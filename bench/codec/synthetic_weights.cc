@@ -68,7 +68,8 @@ void convert_row(DType dtype, std::span<const float> row, std::span<std::byte> t
     } else if (dtype == DType::kF16) {
       store_le(block.data(), synth::to_half(row[i]));
     } else {
-      synth::quantize_block(dtype, row.subspan(i * info.block_elements, info.block_elements), block);
+      synth::quantize_block(dtype, row.subspan(i * info.block_elements, info.block_elements),
+                            block);
     }
   }
 }

@@ -32,6 +32,9 @@ Json statistics_to_json(const LoadStatistics& s) {
           {"decode_busy_seconds", s.decode_busy_seconds},
           {"decode_wait_seconds", s.decode_wait_seconds},
           {"prefault_busy_seconds", s.prefault_busy_seconds},
+          {"cache_read_seconds", s.cache_read_seconds},
+          {"tuned_read_bytes", s.read_bytes},
+          {"tuned_in_flight_bytes", s.in_flight_bytes},
           {"decode_threads", s.decode_threads},
           {"queue_depth", s.queue_depth},
           {"staging_bytes", s.staging_bytes},
@@ -115,6 +118,7 @@ Json stages_to_json(const StageSummary& summary) {
           {"decode_busy_seconds", summary.decode_busy_seconds},
           {"decode_wait_seconds", summary.decode_wait_seconds},
           {"prefault_busy_seconds", summary.prefault_busy_seconds},
+          {"cache_read_seconds", summary.cache_read_seconds},
           {"bound", load_stage_name(summary.bound)}};
 }
 

@@ -40,6 +40,7 @@ std::vector<std::string> stages_row(const std::string& name, const StageSummary&
           print("%.3f", summary.decode_busy_seconds),
           print("%.3f", summary.decode_wait_seconds),
           print("%.3f", summary.prefault_busy_seconds),
+          print("%.3f", summary.cache_read_seconds),
           load_stage_name(summary.bound)};
 }
 
@@ -73,6 +74,7 @@ StageSummary summarize_stages(std::span<const RunSample> runs, uint64_t decoded_
   summary.slot_wait_seconds = median_stage(runs, &LoadStatistics::slot_wait_seconds);
   summary.decode_busy_seconds = median_stage(runs, &LoadStatistics::decode_busy_seconds);
   summary.decode_wait_seconds = median_stage(runs, &LoadStatistics::decode_wait_seconds);
+  summary.cache_read_seconds = median_stage(runs, &LoadStatistics::cache_read_seconds);
   summary.prefault_busy_seconds = median_stage(runs, &LoadStatistics::prefault_busy_seconds);
   return summary;
 }
@@ -94,9 +96,9 @@ void print_stages(const LoadReport& report, const TemperatureResult& temperature
   out << '\n';
   if (!any_statistics) return;
   out << "Stages: waits of the I/O thread; decode threads added up, seconds\n" << space;
-  print_titles(
-      {"contender", "read wait", "slot wait", "decode", "dec. wait", "1st touch", "bound by"},
-      style, out);
+  print_titles({"contender", "read wait", "slot wait", "decode", "dec. wait", "1st touch",
+                "copying", "bound by"},
+               style, out);
   for (const ContenderResult& contender : temperature.contenders) {
     if (contender.runs.empty() || !contender.runs.front().statistics) continue;
     print_row(stages_row(contender.name, summarize_stages(contender.runs, report.tensor_bytes)),

@@ -27,6 +27,7 @@ struct StageSummary {
   double decode_busy_seconds = 0;
   double decode_wait_seconds = 0;
   double prefault_busy_seconds = 0;
+  double cache_read_seconds = 0;       ///< Decode threads, copying out of the page cache.
   LoadStage bound = LoadStage::kNone;  ///< Of the run with the median time.
 };
 /// All zero without runs. `decoded_bytes` are those of one run.

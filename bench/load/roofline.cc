@@ -170,6 +170,7 @@ Result<double> Roofline::decode_rate(std::span<std::byte> destination, uint32_t 
   const double start = now_seconds();
   Status decoded = run_parallel(threads, [&](uint32_t) -> Status {
     DecodeContext context;
+    context.write_around_cache(true);  // As large loads do.
     for (;;) {
       const size_t number = next.fetch_add(1);
       if (number >= chunks_.size()) return Ok{};

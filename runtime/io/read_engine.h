@@ -65,6 +65,10 @@ class ReadEngine {
   /// means for it, nothing happens: the owner looks up at the next completion.
   virtual void wake() = 0;
 
+  /// Registers memory that most reads go to from now on, when the kernel allows: it then looks up
+  /// its pages once, which touches all of them. At most once for an engine. Reads may be in flight.
+  virtual void register_memory(std::span<std::byte> /*memory*/) {}
+
   virtual uint32_t depth() const = 0;
   virtual uint32_t in_flight() const = 0;
   /// True once the kernel stopped serving this engine (a sandbox entered after its creation):
@@ -77,7 +81,7 @@ class ReadEngine {
 
 struct EngineOptions {
   uint32_t queue_depth = 32;
-  /// Memory most reads go to, registered with the kernel when it allows. May be empty.
+  /// Given to register_memory() at once. May be empty.
   std::span<std::byte> staging = {};
 };
 

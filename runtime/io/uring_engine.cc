@@ -55,8 +55,7 @@ constexpr uint64_t kWakeTag = ~uint64_t{0};
 /// is always free.
 class UringEngine final : public ReadEngine {
  public:
-  explicit UringEngine(const EngineOptions& options)
-      : depth_(options.queue_depth), staging_(options.staging), slots_(depth_) {
+  explicit UringEngine(const EngineOptions& options) : depth_(options.queue_depth), slots_(depth_) {
     unstarted_.reserve(depth_);
     free_slots_.reserve(depth_);
     for (uint32_t slot = depth_; slot > 0; --slot) free_slots_.push_back(slot - 1);
@@ -72,7 +71,7 @@ class UringEngine final : public ReadEngine {
   }
 
   /// 0, or the errno of the kernel's refusal.
-  int set_up() {
+  int set_up(std::span<std::byte> staging) {
     int refused = 0;
     for (const unsigned flags : kSetupFlags) {
       io_uring_params params = {};
@@ -86,7 +85,7 @@ class UringEngine final : public ReadEngine {
     std::array<int, kTableSize> none;
     none.fill(-1);
     file_table_exists_ = io_uring_register_files(&ring_, none.data(), none.size()) == 0;
-    register_staging();
+    register_memory(staging);
     refused = probe();
     // After the probe: a kernel that refuses to poll an event counter still reads.
     if (refused == 0) wake_descriptor_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -117,6 +116,16 @@ class UringEngine final : public ReadEngine {
     }
     if (files.buffered >= 0 || files.direct >= 0) last_registered_ = registered_[file];
     return Ok{};
+  }
+
+  /// All of the memory or none: where RLIMIT_MEMLOCK is smaller, plain reads serve.
+  void register_memory(std::span<std::byte> memory) override {
+    if (memory.empty() || broken_ != 0) return;
+    // What is queued runs meanwhile; a refusal shows in wait().
+    if (io_uring_sq_ready(&ring_) > 0 && io_uring_submit(&ring_) > 0) wake_queued_ = false;
+    const iovec block = {memory.data(), memory.size()};
+    buffers_registered_ = io_uring_register_buffers(&ring_, &block, 1) == 0;
+    if (buffers_registered_) registered_memory_ = memory;
   }
 
   void submit(const Read& read) override {
@@ -175,13 +184,6 @@ class UringEngine final : public ReadEngine {
   }
 
  private:
-  /// All of the staging memory or none: where RLIMIT_MEMLOCK is smaller, plain reads serve.
-  void register_staging() {
-    if (staging_.empty()) return;
-    const iovec block = {staging_.data(), staging_.size()};
-    buffers_registered_ = io_uring_register_buffers(&ring_, &block, 1) == 0;
-  }
-
   /// Asks the ring to answer when wake() counts up. Queued alone, so that when the kernel refuses
   /// to take it, it is known to be the first of the queue until something is taken.
   void arm_wake() {
@@ -219,7 +221,8 @@ class UringEngine final : public ReadEngine {
       refused = probe_read(memory, written);
     }
     if (refused == 0 && buffers_registered_) {
-      const auto fixed = staging_.first(std::min(staging_.size(), written.size()));
+      const auto fixed =
+          registered_memory_.first(std::min(registered_memory_.size(), written.size()));
       if (probe_read(fixed, written) != 0) {
         buffers_registered_ = false;
         io_uring_unregister_buffers(&ring_);
@@ -249,7 +252,7 @@ class UringEngine final : public ReadEngine {
     int descriptor = direct ? files_[file].direct : files_[file].buffered;
     const bool registered = registered_[file];
     if (registered) descriptor = static_cast<int>(2 * file + (direct ? 1 : 0));
-    if (lies_in_registered_staging(transfer)) {
+    if (lies_in_registered_memory(transfer)) {
       io_uring_prep_read_fixed(entry, descriptor, transfer.data(), transfer.bytes(),
                                transfer.offset(), 0);
     } else {
@@ -259,11 +262,11 @@ class UringEngine final : public ReadEngine {
     io_uring_sqe_set_data64(entry, slot);
   }
 
-  bool lies_in_registered_staging(const Transfer& transfer) const {
+  bool lies_in_registered_memory(const Transfer& transfer) const {
     if (!buffers_registered_) return false;
-    const auto start = reinterpret_cast<uintptr_t>(staging_.data());
+    const auto start = reinterpret_cast<uintptr_t>(registered_memory_.data());
     const auto from = reinterpret_cast<uintptr_t>(transfer.data());
-    return from >= start && range_fits(from - start, transfer.bytes(), staging_.size());
+    return from >= start && range_fits(from - start, transfer.bytes(), registered_memory_.size());
   }
 
   size_t take_unstarted(std::span<Completion> out) {
@@ -312,7 +315,7 @@ class UringEngine final : public ReadEngine {
   }
 
   const uint32_t depth_;
-  const std::span<std::byte> staging_;
+  std::span<std::byte> registered_memory_;
   io_uring ring_ = {};
   std::array<ReadFiles, kFileSlots> files_;
   std::array<bool, kFileSlots> registered_ = {};
@@ -349,7 +352,8 @@ Result<std::unique_ptr<ReadEngine>> make_uring_engine(const EngineOptions& optio
   return refused_error(ENOSYS, refusal);
 #else
   auto engine = std::make_unique<UringEngine>(options);
-  if (const int refused = engine->set_up(); refused != 0) return refused_error(refused, refusal);
+  if (const int refused = engine->set_up(options.staging); refused != 0)
+    return refused_error(refused, refusal);
   return std::unique_ptr<ReadEngine>(std::move(engine));
 #endif
 }

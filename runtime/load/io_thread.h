@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -33,6 +34,8 @@ class IoThread {
   struct Options {
     IoBackend backend = IoBackend::kUring;
     EngineOptions engine;
+    /// Registered with the engine by the first load that is large enough for it to pay.
+    std::span<std::byte> staging;
     ReadShape largest;               ///< Part size and bytes in flight never exceed it.
     std::function<void()> on_start;  ///< Runs first on the thread (its placement); may be null.
   };
@@ -88,6 +91,8 @@ class IoThread {
   std::vector<uint32_t> free_tags_;
   std::vector<Completion> completions_;
   uint64_t in_flight_bytes_ = 0;
+  bool registration_due_ = false;
+  bool registration_done_ = false;
   uint64_t device_ = 0;  // That the tuner learns about.
   ReadTuner tuner_;
 

@@ -55,7 +55,7 @@ Result<std::unique_ptr<IoThread>> start_io(const LoaderState& state, IoBackend b
   IoThread::Options io;
   io.backend = backend;
   io.engine.queue_depth = options.queue_depth;
-  io.engine.staging = state.staging.memory();
+  io.staging = state.staging.memory();
   // Half of the staging memory in flight, so that reading and decoding overlap.
   io.largest.part_bytes = options.read_bytes;
   io.largest.in_flight_bytes = static_cast<uint32_t>(options.staging_bytes / 2);

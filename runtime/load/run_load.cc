@@ -137,9 +137,14 @@ ReadPlan plan_reads(const LoaderState& state, const ModelState& model,
 // Where decode threads read out of the page cache nobody waits, and the largest duty is to blame.
 LoadStage find_bound(const LoadStatistics& statistics) {
   if (statistics.bytes_decoded == 0) return LoadStage::kNone;
-  if (statistics.cache_read_seconds > statistics.decode_busy_seconds &&
-      statistics.cache_read_seconds > statistics.prefault_busy_seconds) {
-    return LoadStage::kPageCache;
+  if (statistics.cache_read_seconds > 0) {
+    if (statistics.cache_read_seconds > statistics.decode_busy_seconds &&
+        statistics.cache_read_seconds > statistics.prefault_busy_seconds) {
+      return LoadStage::kPageCache;
+    }
+    return statistics.prefault_busy_seconds > statistics.decode_busy_seconds
+               ? LoadStage::kDestination
+               : LoadStage::kDecode;
   }
   const double data_wait = statistics.decode_wait_seconds / std::max(statistics.decode_threads, 1u);
   if (data_wait > statistics.slot_wait_seconds) return LoadStage::kStorage;
