@@ -93,9 +93,12 @@ SamplePlan plan_sample(const ModelSource& source, const PackPlan& plan, uint64_t
   const RunKey* before = nullptr;
   const std::vector<RunKey> keys = sort_runs(source, plan);
   for (const RunKey& key : keys) {
-    if (before != nullptr && std::tie(before->kind, before->dtype, before->role) !=
-                                 std::tie(key.kind, key.dtype, key.role)) {
-      close();
+    if (before != nullptr) {
+      const bool other_kind = std::tie(before->kind, before->dtype, before->role) !=
+                              std::tie(key.kind, key.dtype, key.role);
+      // A name of its own is worth a chunk of its own, unless it has next to no bytes.
+      const bool other_name = before->name != key.name && bytes >= stretch_bytes / 2;
+      if (other_kind || other_name) close();
     }
     before = &key;
     const PackRun& run = plan.runs()[key.run];

@@ -1,10 +1,13 @@
 // The size of a container that is not written: chunks of known sizes, laid out as the writer does.
+// And what loading one that is there has to do.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 
+#include "format/container/container_reader.h"
 #include "format/input/model_source.h"
+#include "format/pack/cost_model.h"
 #include "format/pack/pack.h"
 #include "format/pack/pack_plan.h"
 
@@ -29,5 +32,8 @@ struct ContainerEstimate {
 ContainerEstimate estimate_container(
     const ModelSource& source, const PackPlan& plan, const PackOptions& options,
     const std::function<ChunkSize(uint64_t item, uint64_t decoded_bytes)>& size_of);
+
+/// What a load of all tensors has to do, and opening before it, from a container's index.
+LoadWork container_work(const Container& container, const TargetDevice& device);
 
 }  // namespace qload

@@ -52,8 +52,14 @@ std::string_view tensor_role_name(TensorRole role) {
 }
 
 std::string name_without_numbers(std::string_view name) {
-  std::string out(name);
-  std::erase_if(out, [](char letter) { return letter >= '0' && letter <= '9'; });
+  std::string out;
+  for (size_t begin = 0; begin <= name.size();) {
+    const size_t end = std::min(name.find_first_of("./", begin), name.size());
+    const std::string_view part = name.substr(begin, end - begin);
+    if (part.find_first_not_of("0123456789") != std::string_view::npos) out += part;
+    if (end < name.size()) out += name[end];
+    begin = end + 1;
+  }
   return out;
 }
 

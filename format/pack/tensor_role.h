@@ -24,7 +24,8 @@ TensorRole tensor_role(std::string_view name, size_t rank);
 /// "embedding", "linear" ... Static storage.
 std::string_view tensor_role_name(TensorRole role);
 
-/// The name without its numbers: equal for the same tensor of every layer.
+/// The name without the numbers that stand between dots or slashes: equal for the same tensor of
+/// every layer. "h.0.fc1" becomes "h..fc1".
 std::string name_without_numbers(std::string_view name);
 
 }  // namespace qload

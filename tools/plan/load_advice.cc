@@ -21,16 +21,17 @@ std::string loss_reason(const LoadPlan& plan) {
   const PlannedForm& plain = plan.forms.front();
   const PlannedForm& packed = plan.forms.back();
   const double ratio = static_cast<double>(plain.bytes) / static_cast<double>(packed.bytes);
+  const double work_seconds = packed.cold.total() - packed.cold.overhead_seconds;
+  if (plain.cold.total() >= kWorthMin * work_seconds) {
+    return "what it saves in reading, a load's fixed costs take";
+  }
   if (!plain.cold.storage_binds()) {
     return "even the plain file is read faster than its memory is touched for the first time";
   }
-  if (packed.cold.storage_binds() && ratio < kHardlySmaller) {
+  if (ratio < kHardlySmaller) {
     return text("these weights hardly compress (ratio ", format_fixed(ratio, 3), ")");
   }
-  if (!packed.cold.storage_binds()) {
-    return "storage is as fast as this device decodes";
-  }
-  return "what it saves in reading, a load's fixed costs take";
+  return "storage is as fast as this device decodes";
 }
 
 }  // namespace

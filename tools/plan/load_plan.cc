@@ -158,22 +158,6 @@ Result<LoadPlan> plan_source(const ModelSource& source, const DeviceProfile& tar
   return plan;
 }
 
-LoadWork container_work(const Container& container, const TargetDevice& device) {
-  const Index& index = container.index;
-  LoadWork work{.read_bytes = container.superblock.container_bytes,
-                .decoded_bytes = container.superblock.decoded_bytes};
-  for (const FileRecord& file : index.files()) {
-    for (const ChunkRecord& chunk : index.chunks_of(file)) work.read_bytes -= chunk.stored_bytes;
-  }
-  // A chunk that tensors share is decoded for each.
-  for (const TensorRecord& tensor : index.tensors()) {
-    for (const ChunkRecord& chunk : index.chunks_of(tensor)) {
-      work.decode_seconds += decode_seconds(device, index.form(chunk));
-    }
-  }
-  return work;
-}
-
 LoadPlan plan_container(const Container& container, const DeviceProfile& target) {
   const Index& index = container.index;
   LoadPlan plan{.target = target,

@@ -66,9 +66,6 @@ Result<LoadPlan> plan_source(const ModelSource& source, const DeviceProfile& tar
 /// The same for a model that is packed already: its index tells everything.
 LoadPlan plan_container(const Container& container, const DeviceProfile& target);
 
-/// What one load of a container has to do, from its index.
-LoadWork container_work(const Container& container, const TargetDevice& device);
-
 /// Whether packing is worth it, and why: a few sentences, the verdict first.
 std::vector<std::string> load_advice(const LoadPlan& plan);
 

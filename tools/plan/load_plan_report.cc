@@ -13,6 +13,9 @@ double share(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+/// Columns of seconds: small models load in milliseconds.
+std::string seconds_text(double seconds) { return format_fixed(seconds, seconds < 1 ? 4 : 3); }
+
 std::string percent(double value) { return text(format_fixed(value * 100, 1), " %"); }
 
 /// Forms by their share of the kind's bytes, the largest first: "lane_huffman 97 %, store 3 %".
@@ -20,7 +23,7 @@ std::string forms_text(const PlannedKind& kind) {
   std::vector<std::pair<std::string, uint64_t>> forms(kind.forms.begin(), kind.forms.end());
   std::ranges::stable_sort(forms, std::ranges::greater(),
                            &std::pair<std::string, uint64_t>::second);
-  constexpr size_t kShown = 3;
+  constexpr size_t kShown = 2;
   std::string out;
   for (size_t i = 0; i < std::min(forms.size(), kShown); ++i) {
     if (i > 0) out += ", ";
@@ -85,12 +88,12 @@ std::string load_plan_text(const std::string& input, const LoadPlan& plan) {
   TextTable forms({"", ">size", ">ratio", ">read s", ">decode s", ">touch s", ">load s", ">x plain",
                    ">cached s"});
   for (const PlannedForm& form : plan.forms) {
-    forms.add_row(
-        {printable(form.name), format_size(form.bytes), format_ratio(plan.tensor_bytes, form.bytes),
-         format_fixed(form.cold.read_seconds, 3), format_fixed(form.cold.decode_seconds, 3),
-         format_fixed(form.cold.touch_seconds, 3), format_fixed(form.cold.total(), 3),
-         format_fixed(plan.forms[0].cold.total() / form.cold.total(), 2),
-         format_fixed(form.cached.total(), 3)});
+    forms.add_row({printable(form.name), format_size(form.bytes),
+                   format_ratio(plan.tensor_bytes, form.bytes),
+                   seconds_text(form.cold.read_seconds), seconds_text(form.cold.decode_seconds),
+                   seconds_text(form.cold.touch_seconds), seconds_text(form.cold.total()),
+                   format_fixed(plan.forms[0].cold.total() / form.cold.total(), 2),
+                   seconds_text(form.cached.total())});
   }
   out += forms.render() + "\n";
   TextTable kinds({"type", "role", ">tensors", ">share", ">ratio", "stored as"});
