@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <exception>
 
+#include "bench/calibrate/calibrate_command.h"
+#include "bench/calibrate/predict_command.h"
 #include "bench/codec/bench_codecs_command.h"
 #include "bench/load/bench_load_command.h"
 #include "bench/recipes/bench_recipes_command.h"
@@ -20,6 +22,8 @@ int run_bench(int argument_count, char** arguments) {
   qload::bench::add_load_command(app, &exit_code);
   qload::bench::add_codecs_command(app, &exit_code);
   qload::bench::add_recipes_command(app, &exit_code);
+  qload::bench::add_calibrate_command(app, &exit_code);
+  qload::bench::add_predict_command(app, &exit_code);
   try {
     app.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {
