@@ -15,9 +15,13 @@ namespace {
 // coding and not coding change places between 0.3 and 10.
 constexpr std::array kWeights = {1.0 / 256, 1.0 / 32, 1.0 / 8, 0.25, 0.5, 1.0, 2.0, 4.0, 16.0, 1e6};
 
-// Recipes this near each other are the same; two weights must gain more than that.
-constexpr double kSameTime = 0.001;
+// A load may be longer by this share of the decoding that it saves, at most 1 % in all: decoding
+// takes processors and energy from others, and no device is as regular as its model.
+constexpr double kDecodeCost = 0.01;
+// Two weights must gain more than one by so much.
 constexpr double kBlendGainMin = 0.01;
+// Blends that are this near each other are the same; the first one found has the least difference.
+constexpr double kSameTime = 0.001;
 
 /// A load for one weight, by parts that blend: reading, and the processors.
 struct Parts {
@@ -25,8 +29,9 @@ struct Parts {
   double decode = 0;
 };
 
+/// What is minimised.
 double time_of(const Parts& parts, double touch) {
-  return std::max(parts.read, parts.decode + touch);
+  return std::max(parts.read, parts.decode + touch) + kDecodeCost * parts.decode;
 }
 
 /// The share of `lean` at which reading and the processors take as long.
@@ -81,14 +86,12 @@ DeviceRecipe choose_device_recipe(const ModelSource& source, const PackPlan& pla
     all[i] = {time.read_seconds, time.decode_seconds};
     touch = time.touch_seconds;
   }
-  double shortest = time_of(all[0], touch);
-  for (const Parts& parts : all) shortest = std::min(shortest, time_of(parts, touch));
   size_t best = 0;
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (time_of(all[i], touch) <= shortest * (1 + kSameTime)) best = i;
+  for (size_t i = 1; i < all.size(); ++i) {
+    if (time_of(all[i], touch) <= time_of(all[best], touch)) best = i;
   }
   DeviceRecipe recipe{kWeights[best], kWeights[best], 0};
-  double blended = shortest * (1 - kBlendGainMin);
+  double blended = time_of(all[best], touch) * (1 - kBlendGainMin);
   for (size_t coded = 0; coded < all.size(); ++coded) {
     for (size_t lean = coded + 1; lean < all.size(); ++lean) {
       const double share = balanced_share(all[coded], all[lean], touch);

@@ -37,8 +37,8 @@ std::vector<TargetDevice> weighted_devices(const TargetDevice& device);
 LoadWork sampled_work(const ModelSource& source, const PackPlan& plan, const ChunkSample& sample,
                       size_t device, const TargetDevice& rates);
 
-/// Chooses by modelled load time. devices[first + i] of the sample are weighted_devices()[i] of
-/// `device`. Of recipes that take as long within a thousandth, the one that decodes least.
+/// Chooses by modelled load time; up to 1 % of it is given up for less decoding. devices[first + i]
+/// of the sample are weighted_devices()[i] of `device`.
 DeviceRecipe choose_device_recipe(const ModelSource& source, const PackPlan& plan,
                                   const ChunkSample& sample, size_t first,
                                   const TargetDevice& device);

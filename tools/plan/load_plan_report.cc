@@ -18,6 +18,12 @@ std::string seconds_text(double seconds) { return format_fixed(seconds, seconds 
 
 std::string percent(double value) { return text(format_fixed(value * 100, 1), " %"); }
 
+uint64_t kinds_bytes(const LoadPlan& plan) {
+  uint64_t bytes = 0;
+  for (const PlannedKind& kind : plan.kinds) bytes += kind.bytes;
+  return bytes;
+}
+
 /// Forms by their share of the kind's bytes, the largest first: "lane_huffman 97 %, store 3 %".
 std::string forms_text(const PlannedKind& kind) {
   std::vector<std::pair<std::string, uint64_t>> forms(kind.forms.begin(), kind.forms.end());
@@ -97,9 +103,10 @@ std::string load_plan_text(const std::string& input, const LoadPlan& plan) {
   }
   out += forms.render() + "\n";
   TextTable kinds({"type", "role", ">tensors", ">share", ">ratio", "stored as"});
+  const uint64_t bytes_total = kinds_bytes(plan);
   for (const PlannedKind& kind : plan.kinds) {
     kinds.add_row({kind.dtype, kind.role, std::to_string(kind.tensor_count),
-                   percent(share(kind.bytes, plan.chunk_bytes)),
+                   percent(share(kind.bytes, bytes_total)),
                    format_ratio(kind.bytes, kind.stored_bytes), forms_text(kind)});
   }
   out += kinds.render();
@@ -130,7 +137,8 @@ JsonReport load_plan_json(const std::string& input, const LoadPlan& plan) {
   }
   json.set_list("forms", std::move(forms));
   std::vector<JsonReport> kinds;
-  for (const PlannedKind& kind : plan.kinds) kinds.push_back(kind_json(kind, plan.chunk_bytes));
+  const uint64_t bytes_total = kinds_bytes(plan);
+  for (const PlannedKind& kind : plan.kinds) kinds.push_back(kind_json(kind, bytes_total));
   json.set_list("kinds", std::move(kinds));
   if (plan.forms.size() > 2) {
     JsonReport recipe;
