@@ -72,7 +72,11 @@ class DecodeMeasurement {
   /// What a profile needs, and with time every kernel.
   bool is_wanted(const CodecContender& contender, std::string_view data) const {
     const bool plain = holds(kPlainData, data);
-    if (contender.codec == CodecId::kLaneHuffman) return is_used(contender) || !job_.quick;
+    if (contender.codec == CodecId::kLaneHuffman) {
+      // The scalar kernel is a reference, a hundred times as slow: once is enough.
+      const bool reference = contender.kernel == usable_lane_kernels().front();
+      return is_used(contender) || (!job_.quick && (!reference || data == kPlainData[0]));
+    }
     return plain && (contender.name == kCopyName || contender.name == "zstd-litonly" ||
                      contender.name == "fse");
   }

@@ -13,9 +13,9 @@ namespace qload::bench {
 namespace {
 
 // A sweep tells shapes apart; the best is measured again, longer.
-constexpr double kSweepSeconds = 0.2;
+constexpr double kSweepSeconds = 0.15;
 constexpr double kQuickSweepSeconds = 0.05;
-constexpr double kSequentialSeconds = 0.6;
+constexpr double kSequentialSeconds = 0.5;
 constexpr double kQuickSequentialSeconds = 0.2;
 constexpr uint32_t kRepetitions = 5;
 constexpr uint32_t kQuickRepetitions = 3;
