@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "bench/calibrate/calibrate_device.h"
 #include "bench/calibrate/calibration_report.h"
@@ -26,20 +28,24 @@ constexpr const char* kExamples =
     "  qpack pack model.safetensors --target device.json\n"
     "  qload_bench calibrate --quick --throttle 300000000 --json";
 
-/// Whole or not at all: a profile is read by other programs.
-Status write_profile(const std::string& path, const std::string& content) {
+Result<std::optional<AtomicFile>> create_output(const std::string& path) {
+  if (path.empty()) return std::optional<AtomicFile>();
   QLOAD_TRY(AtomicFile file, AtomicFile::create(path, {.overwrite = true}));
-  QLOAD_CHECK(file.write_at(0, as_byte_span(content)));
-  return file.commit();
+  return std::optional<AtomicFile>(std::move(file));
 }
 
 int run(const Arguments& arguments) {
   InterruptGuard interrupts;
+  // First, so that a path that cannot be written is told at once. Other programs read profiles:
+  // one appears whole or not at all.
+  auto output = create_output(arguments.output);
+  if (!output) return report_failure(output.error());
   const auto calibration = calibrate_device(arguments.options, interrupts);
   if (!calibration) return report_failure(calibration.error());
   const std::string json = calibration_to_json(*calibration);
-  if (!arguments.output.empty()) {
-    const Status written = write_profile(arguments.output, json);
+  if (std::optional<AtomicFile>& file = *output; file) {
+    Status written = file->write_at(0, as_byte_span(json));
+    if (written.ok()) written = file->commit();
     if (!written.ok()) return report_failure(written.error());
   }
   if (arguments.json) {

@@ -131,13 +131,10 @@ class SampleJob {
             ChunkSample& sample)
       : source_(source), plan_(plan), options_(options), sample_(sample) {
     sample_.forms_.resize(sample_.plan_.items.size());
-    workers_.resize(options.threads);
-    for (Worker& worker : workers_) {
-      for (const TargetDevice& device : options.devices) {
-        worker.choosers.emplace_back(
-            RecipeOptions{options.filter, std::nullopt, std::nullopt, options.gain_min, device});
-      }
-    }
+    const RecipeOptions recipe{
+        .filter = options.filter, .gain_min = options.gain_min, .device = options.devices[0]};
+    workers_.reserve(options.threads);
+    for (uint32_t i = 0; i < options.threads; ++i) workers_.emplace_back(recipe);
   }
 
   Status run(std::stop_token stop) {
@@ -158,7 +155,8 @@ class SampleJob {
 
  private:
   struct Worker {
-    std::vector<RecipeChooser> choosers;
+    explicit Worker(const RecipeOptions& options) : chooser(options) {}
+    RecipeChooser chooser;
     EncodeContext encoder;
     std::vector<std::byte> decoded;
     std::vector<std::byte> stored;
@@ -196,8 +194,9 @@ class SampleJob {
       return encoded.back().second;
     };
     for (size_t i = 0; i < options_.devices.size(); ++i) {
+      worker.chooser.aim_at(options_.devices[i]);
       const RecipeChoice choice =
-          worker.choosers[i].choose(run_dtype(source_, run), run.kind, worker.decoded);
+          worker.chooser.choose(run_dtype(source_, run), run.kind, worker.decoded);
       const ChunkForm form = cheapest_form(choice, options_.devices[i], encode, [] {});
       const auto known = std::ranges::find_if(
           forms.forms, [&](const ChunkForm& other) { return same(form, other); });

@@ -99,18 +99,17 @@ TargetDevice device_for(PackGoal goal) {
   return mid_device();
 }
 
-/// The recipe of every chunk: one device's, or for some chunks its leaner form.
+/// The recipe of every chunk: for one device, or for some chunks for one where decoding costs more.
 struct Recipes {
   RecipeOptions options;
-  RecipeOptions lean;
-  DeviceRecipe split = {};  // With no lean share: all chunks go by `options`.
+  TargetDevice lean_device = {};
+  DeviceRecipe split = {};  // With no lean share all chunks go by `options`.
 };
 
 /// What one worker thread owns.
 struct Worker {
-  explicit Worker(const Recipes& recipes) : chooser(recipes.options), lean_chooser(recipes.lean) {}
+  explicit Worker(const RecipeOptions& options) : chooser(options) {}
   RecipeChooser chooser;
-  RecipeChooser lean_chooser;
   EncodeContext encoder;
   DecodeContext decoder;
   std::vector<std::byte> scratch;
@@ -129,7 +128,7 @@ class PackJob {
         progress_(progress),
         slots_(pipeline_slot_count(threads)) {
     workers_.reserve(threads);
-    for (uint32_t i = 0; i < threads; ++i) workers_.emplace_back(recipes);
+    for (uint32_t i = 0; i < threads; ++i) workers_.emplace_back(recipes.options);
   }
 
   Status run(std::stop_token stop) {
@@ -177,11 +176,12 @@ Status PackJob::produce(Worker& worker, Slot& slot, uint64_t item) {
   slot.decoded = grow(slot.memory, run.cut.bytes_of(chunk));
   QLOAD_CHECK(read_run_chunk(source_, plan_, run, chunk, slot.decoded));
   const bool lean = run.kind != ContentKind::kKept && recipes_.split.is_lean(item);
-  RecipeChooser& chooser = lean ? worker.lean_chooser : worker.chooser;
-  const RecipeChoice choice = chooser.choose(run_dtype(source_, run), run.kind, slot.decoded);
-  slot.form = encode_by_choice(worker.encoder, slot.decoded, choice,
-                               lean ? recipes_.lean.device : recipes_.options.device, slot.stored,
-                               worker.scratch);
+  const TargetDevice& device = lean ? recipes_.lean_device : recipes_.options.device;
+  worker.chooser.aim_at(device);
+  const RecipeChoice choice =
+      worker.chooser.choose(run_dtype(source_, run), run.kind, slot.decoded);
+  slot.form =
+      encode_by_choice(worker.encoder, slot.decoded, choice, device, slot.stored, worker.scratch);
   slot.decoded_checksum = checksum64(slot.decoded);
   slot.stored_checksum = slot.form.stored_raw() ? slot.decoded_checksum : checksum64(slot.stored);
   if (verify_) {
@@ -278,8 +278,8 @@ Result<Recipes> choose_recipes(const ModelSource& source, const PackPlan& plan,
     QLOAD_TRY(recipes.split, find_device_recipe(source, plan, *options.target, sample, stop));
     recipes.options.device.decode_weight = recipes.split.weight;
   }
-  recipes.lean = recipes.options;
-  if (options.target) recipes.lean.device.decode_weight = recipes.split.lean_weight;
+  recipes.lean_device = recipes.options.device;
+  recipes.lean_device.decode_weight = recipes.split.lean_weight;
   return recipes;
 }
 

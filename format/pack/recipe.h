@@ -58,6 +58,8 @@ enum class PlanKind : uint8_t {
 class RecipeChooser {
  public:
   explicit RecipeChooser(const RecipeOptions& options);
+  /// Chooses for another device from now on. Working memory stays.
+  void aim_at(const TargetDevice& device) { options_.device = device; }
 
   /// REQUIRES: chunk is not empty.
   RecipeChoice choose(DType dtype, ContentKind kind, std::span<const std::byte> chunk);

@@ -2,6 +2,7 @@
 // that qpack takes. Never how fast anything was.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -71,6 +72,24 @@ TEST(Calibrate, RefusesWhatItCannotDo) {
   EXPECT_EQ(std::system(bench("calibrate --help").c_str()), 0);
   EXPECT_EQ(std::system(bench("predict --help").c_str()), 0);
   EXPECT_TRUE(test::list_directory(directory.path()).empty());
+}
+
+// Where a sandbox refuses io_uring and the file system O_DIRECT, the measurement goes on and says
+// so.
+TEST(Calibrate, GoesOnWithoutIoUringAndDirectReads) {
+  TempDirectory directory;
+  const std::string command = std::string(QLOAD_REFUSE_PATH) + " --uring EPERM --direct -- " +
+                              QLOAD_BENCH_PATH + " calibrate --quick --file-size 8M --json --dir " +
+                              directory.path().string() + " > " + (directory / "out.json").string();
+  const int status = std::system(command.c_str());
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 125)
+    GTEST_SKIP() << "nothing can be refused here";
+  ASSERT_EQ(status, 0);
+  const auto storage =
+      nlohmann::json::parse(std::ifstream(directory / "out.json"))["measurements"]["storage"];
+  EXPECT_EQ(storage["direct"], false);
+  EXPECT_EQ(storage["method"], "pread, buffered");
+  EXPECT_GT(storage["sequential"]["median"], 0);
 }
 
 TEST(Calibrate, AnInterruptLeavesNothing) {
