@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <exception>
 
+#include "bench/calibrate/calibrate_command.h"
+#include "bench/calibrate/predict_command.h"
 #include "bench/codec/bench_codecs_command.h"
 #include "bench/load/bench_load_command.h"
 #include "bench/open/bench_open_command.h"
@@ -26,6 +28,8 @@ int run_bench(int argument_count, char** arguments) {
   qload::bench::add_paper_command(app, &exit_code);
   qload::bench::add_open_command(app, &exit_code);
   qload::bench::add_sweep_command(app, &exit_code);
+  qload::bench::add_calibrate_command(app, &exit_code);
+  qload::bench::add_predict_command(app, &exit_code);
   try {
     app.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {

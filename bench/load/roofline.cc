@@ -1,7 +1,6 @@
 #include "bench/load/roofline.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <utility>
 
@@ -14,12 +13,6 @@
 namespace qload::bench {
 namespace {
 
-constexpr std::array<uint32_t, 5> kSweepReadBytes = {256u << 10, 512u << 10, 1u << 20, 2u << 20,
-                                                     4u << 20};
-constexpr std::array<uint32_t, 5> kSweepDepths = {4, 8, 16, 32, 64};
-constexpr uint32_t kSweepDepthMax = 64;
-// Ring memory: depth times size beyond this is left out of the sweep; no loader would stage it.
-constexpr uint64_t kSweepRingBytesMax = 64ull << 20;
 constexpr double kSweepSeconds = 0.25;
 constexpr uint64_t kTouchTrialBytes = 256ull << 20;
 
@@ -45,31 +38,11 @@ Result<std::unique_ptr<Roofline>> Roofline::create(const std::filesystem::path& 
   QLOAD_TRY(File file, File::open(packed));
   QLOAD_TRY(Container container, read_container(std::move(file)));
   std::unique_ptr<Roofline> roofline(new Roofline(std::move(container), options));
-  QLOAD_CHECK(roofline->open_engine(packed));
+  QLOAD_TRY(roofline->reader_, StorageReader::open(packed, options.threads));
   QLOAD_CHECK(roofline->sweep());
   QLOAD_CHECK(roofline->load_chunks());
   QLOAD_CHECK(roofline->choose_pages());
   return roofline;
-}
-
-Status Roofline::open_engine(const std::filesystem::path& packed) {
-  QLOAD_TRY(file_, PlainFile::open(packed));
-  QLOAD_TRY(ring_, FreshMemory::allocate(kSweepRingBytesMax, true));
-  populate_parallel(ring_.bytes(), options_.threads);
-  if (auto direct = DirectFile::open(file_.descriptor())) {
-    direct_ = std::move(*direct);
-    is_direct_ = true;
-  }
-  if (auto uring = make_uring_engine({.queue_depth = kSweepDepthMax}, nullptr)) {
-    engine_ = std::move(*uring);
-  } else {
-    QLOAD_TRY(engine_, make_pread_engine({.queue_depth = kSweepDepthMax}, kSweepDepthMax));
-  }
-  method_ = io_backend_name(engine_->backend());
-  method_ += is_direct_ ? ", direct" : ", buffered";
-  return engine_->attach({.buffered = file_.descriptor(),
-                          .direct = is_direct_ ? direct_.descriptor() : -1,
-                          .direct_alignment = is_direct_ ? direct_.alignment() : 4096});
 }
 
 Status Roofline::sweep() {
@@ -77,46 +50,13 @@ Status Roofline::sweep() {
     for (const uint32_t depth : kSweepDepths) {
       if (uint64_t{depth} * read_bytes > kSweepRingBytesMax) continue;
       const ReadShape shape{.read_bytes = read_bytes, .depth = depth};
-      QLOAD_TRY(const double rate, storage_rate(shape, kSweepSeconds));
+      QLOAD_TRY(const double rate, reader_->rate(shape, kSweepSeconds));
       if (rate <= sweep_rate_) continue;
       sweep_rate_ = rate;
       shape_ = shape;
     }
   }
   return Ok{};
-}
-
-// A device's own cache may hold what was read last, so that a short measurement goes on elsewhere.
-Result<double> Roofline::storage_rate(ReadShape shape, double seconds_max) {
-  const uint64_t first = align_down(next_read_, shape.read_bytes);
-  const double start = now_seconds();
-  QLOAD_TRY(const uint64_t read, read_directly(*engine_, {.first = first,
-                                                          .bytes = file_.bytes(),
-                                                          .memory = ring_.bytes(),
-                                                          .direct = is_direct_,
-                                                          .shape = shape,
-                                                          .seconds_max = seconds_max}));
-  if (file_.bytes() > 0) next_read_ = (first + read) % file_.bytes();
-  return rate_of(read, now_seconds() - start);
-}
-
-// Copies the cached container into memory that stays in the processors' caches.
-Result<double> Roofline::cached_rate(uint32_t threads) {
-  constexpr uint64_t kPieceBytes = 256u << 10;
-  std::atomic<uint64_t> next{0};
-  const double start = now_seconds();
-  Status copied = run_parallel(threads, [&](uint32_t number) -> Status {
-    const uint64_t slots = ring_.bytes().size() / kPieceBytes;
-    const auto piece = ring_.bytes().subspan(number % slots * kPieceBytes, kPieceBytes);
-    for (;;) {
-      const uint64_t offset = next.fetch_add(kPieceBytes);
-      if (offset >= file_.bytes()) return Ok{};
-      const uint64_t bytes = std::min(kPieceBytes, file_.bytes() - offset);
-      QLOAD_CHECK(file_.read_at(offset, piece.first(bytes), bytes));
-    }
-  });
-  if (!copied.ok()) return std::move(copied).error();
-  return rate_of(file_.bytes(), now_seconds() - start);
 }
 
 Status Roofline::load_chunks() {
@@ -192,9 +132,9 @@ Result<double> Roofline::decode_rate(std::span<std::byte> destination, uint32_t 
 Result<RooflinePair> Roofline::measure(bool cached, uint32_t threads) {
   RooflinePair pair;
   if (cached) {
-    QLOAD_TRY(pair.storage_rate, cached_rate(threads));
+    QLOAD_TRY(pair.storage_rate, reader_->cached_rate(threads));
   } else {
-    QLOAD_TRY(pair.storage_rate, storage_rate(shape_, options_.storage_seconds_max));
+    QLOAD_TRY(pair.storage_rate, reader_->rate(shape_, options_.storage_seconds_max));
   }
   QLOAD_TRY(const FreshMemory memory, FreshMemory::allocate(sampled_bytes_, huge_pages_));
   const double start = now_seconds();
@@ -204,7 +144,7 @@ Result<RooflinePair> Roofline::measure(bool cached, uint32_t threads) {
   const auto decoded = static_cast<double>(container_.superblock.decoded_bytes);
   const double decode_seconds = pair.decode_rate > 0 ? decoded / pair.decode_rate : 0;
   const double touch_seconds = pair.touch_rate > 0 ? decoded / pair.touch_rate : 0;
-  const double storage_seconds = static_cast<double>(file_.bytes()) / pair.storage_rate;
+  const double storage_seconds = static_cast<double>(reader_->file_bytes()) / pair.storage_rate;
   pair.seconds = std::max({storage_seconds, decode_seconds, touch_seconds});
   pair.cpu_seconds = decode_seconds + touch_seconds;
   return pair;

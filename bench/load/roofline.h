@@ -10,10 +10,9 @@
 
 #include "bench/load/direct_read.h"
 #include "bench/load/fresh_memory.h"
-#include "bench/load/plain_file.h"
+#include "bench/load/storage_reader.h"
 #include "format/container/container_reader.h"
 #include "qload/result.h"
-#include "runtime/io/direct_io.h"
 
 namespace qload::bench {
 
@@ -53,34 +52,25 @@ class Roofline {
   /// and S is pread() by as many.
   Result<RooflinePair> measure(bool cached, uint32_t threads);
 
-  ReadShape shape() const { return shape_; }             ///< Best of the sweep.
-  double sweep_rate() const { return sweep_rate_; }      ///< Its rate then.
-  const std::string& method() const { return method_; }  ///< "uring, direct".
-  bool huge_pages() const { return huge_pages_; }        ///< Pages of F.
-  double sampled_share() const;                          ///< Of the container's decoded bytes in D.
+  ReadShape shape() const { return shape_; }                       ///< Best of the sweep.
+  double sweep_rate() const { return sweep_rate_; }                ///< Its rate then.
+  const std::string& method() const { return reader_->method(); }  ///< "uring, direct".
+  bool huge_pages() const { return huge_pages_; }                  ///< Pages of F.
+  double sampled_share() const;  ///< Of the container's decoded bytes in D.
 
  private:
   struct SampledChunk;
   Roofline(Container container, const RooflineOptions& options);
-  Status open_engine(const std::filesystem::path& packed);
   Status sweep();
   Status load_chunks();
   Status choose_pages();
-  Result<double> storage_rate(ReadShape shape, double seconds_max);
-  Result<double> cached_rate(uint32_t threads);
   Result<double> decode_rate(std::span<std::byte> destination, uint32_t threads);
 
   Container container_;
   RooflineOptions options_;
-  PlainFile file_;
-  DirectFile direct_;
-  bool is_direct_ = false;
-  std::unique_ptr<ReadEngine> engine_;
-  FreshMemory ring_;
-  uint64_t next_read_ = 0;  // Where the next measurement of S begins.
+  std::unique_ptr<StorageReader> reader_;
   ReadShape shape_;
   double sweep_rate_ = 0;
-  std::string method_;
   bool huge_pages_ = false;
   std::vector<SampledChunk> chunks_;
   FreshMemory stored_;

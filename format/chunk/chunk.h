@@ -47,6 +47,7 @@ Status check_chunk_form(const ChunkForm& form);
 struct StreamRecipe {
   CodecId codec = CodecId::kStore;
   CodecParameters parameters = {};
+  bool operator==(const StreamRecipe&) const = default;
 };
 
 /// What to try when encoding a chunk.
@@ -61,6 +62,7 @@ struct ChunkRecipe {
   double gain_min = 0.0;
   /// The same for the whole chunk: one that saves less is stored raw, to be read in place.
   double chunk_gain_min = 0.0;
+  bool operator==(const ChunkRecipe&) const = default;
 };
 
 /// Working memory for encoding. One per thread.

@@ -31,6 +31,7 @@ struct CodecParameters {
   /// as any level and decodes up to 3 times as fast; mixes of small tensors can be smaller with a
   /// level (docs/performance.md, "Codecs and chunk size").
   bool literals_only = true;
+  bool operator==(const CodecParameters&) const = default;
 };
 
 /// Decodes streams of one codec. Holds the codec's working memory; one thread at a time.

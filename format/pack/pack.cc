@@ -13,6 +13,8 @@
 #include "format/base/limits.h"
 #include "format/base/try.h"
 #include "format/container/container_writer.h"
+#include "format/pack/chunk_sample.h"
+#include "format/pack/device_recipe.h"
 #include "format/pack/find_duplicates.h"
 #include "format/pack/ordered_pipeline.h"
 #include "format/pack/pack_plan.h"
@@ -63,7 +65,11 @@ Status check_options(const PackOptions& options) {
     return bad_option(text("least gain is ", std::to_string(options.gain_min),
                            "; expected at least 0 and below 1"));
   }
-  return Ok{};
+  if (!options.target) return Ok{};
+  if (options.codec || options.goal != PackGoal::kBalanced) {
+    return bad_option("a target device leaves no room for a fixed codec or another goal");
+  }
+  return check_device(*options.target);
 }
 
 /// One chunk between the worker that makes it and the calling thread that writes it.
@@ -93,6 +99,13 @@ TargetDevice device_for(PackGoal goal) {
   return mid_device();
 }
 
+/// The recipe of every chunk: for one device, or for some chunks for one where decoding costs more.
+struct Recipes {
+  RecipeOptions options;
+  TargetDevice lean_device = {};
+  DeviceRecipe split = {};  // With no lean share all chunks go by `options`.
+};
+
 /// What one worker thread owns.
 struct Worker {
   explicit Worker(const RecipeOptions& options) : chooser(options) {}
@@ -105,19 +118,17 @@ struct Worker {
 /// One call of pack_model. produce() runs on the workers, the rest on the calling thread.
 class PackJob {
  public:
-  PackJob(const ModelSource& source, const PackPlan& plan, const PackOptions& options,
+  PackJob(const ModelSource& source, const PackPlan& plan, const Recipes& recipes, bool verify,
           uint32_t threads, ContainerWriter& writer, ProgressMeter& progress)
       : source_(source),
         plan_(plan),
-        verify_(options.verify),
-        device_(device_for(options.goal)),
+        verify_(verify),
+        recipes_(recipes),
         writer_(writer),
         progress_(progress),
         slots_(pipeline_slot_count(threads)) {
-    const RecipeOptions recipe{options.filter, options.codec, options.zstd_level, options.gain_min,
-                               device_};
     workers_.reserve(threads);
-    for (uint32_t i = 0; i < threads; ++i) workers_.emplace_back(recipe);
+    for (uint32_t i = 0; i < threads; ++i) workers_.emplace_back(recipes.options);
   }
 
   Status run(std::stop_token stop) {
@@ -137,7 +148,6 @@ class PackJob {
  private:
   Status produce(Worker& worker, Slot& slot, uint64_t item);
   Status consume(const Slot& slot, uint64_t item);
-  Status read(const PackRun& run, uint64_t chunk, std::span<std::byte> into) const;
   void read_ahead(uint64_t item) const;
   Status compare(Worker& worker, const Slot& slot) const;
   std::string place_of(const PackRun& run, uint64_t chunk) const;
@@ -148,7 +158,7 @@ class PackJob {
   const ModelSource& source_;
   const PackPlan& plan_;
   const bool verify_;
-  const TargetDevice device_;
+  const Recipes recipes_;
   ContainerWriter& writer_;
   ProgressMeter& progress_;
   std::vector<Slot> slots_;
@@ -164,12 +174,14 @@ Status PackJob::produce(Worker& worker, Slot& slot, uint64_t item) {
   const PackRun& run = plan_.run_of(item);
   uint64_t chunk = item - run.first_item;
   slot.decoded = grow(slot.memory, run.cut.bytes_of(chunk));
-  QLOAD_CHECK(read(run, chunk, slot.decoded));
-  DType dtype = DType::kU8;
-  if (run.kind == ContentKind::kTensor) dtype = source_.tensors()[run.number].dtype;
-  RecipeChoice choice = worker.chooser.choose(dtype, run.kind, slot.decoded);
+  QLOAD_CHECK(read_run_chunk(source_, plan_, run, chunk, slot.decoded));
+  const bool lean = run.kind != ContentKind::kKept && recipes_.split.is_lean(item);
+  const TargetDevice& device = lean ? recipes_.lean_device : recipes_.options.device;
+  worker.chooser.aim_at(device);
+  const RecipeChoice choice =
+      worker.chooser.choose(run_dtype(source_, run), run.kind, slot.decoded);
   slot.form =
-      encode_by_choice(worker.encoder, slot.decoded, choice, device_, slot.stored, worker.scratch);
+      encode_by_choice(worker.encoder, slot.decoded, choice, device, slot.stored, worker.scratch);
   slot.decoded_checksum = checksum64(slot.decoded);
   slot.stored_checksum = slot.form.stored_raw() ? slot.decoded_checksum : checksum64(slot.stored);
   if (verify_) {
@@ -177,19 +189,6 @@ Status PackJob::produce(Worker& worker, Slot& slot, uint64_t item) {
     if (!same.ok()) return same.error().at(place_of(run, chunk));
   }
   return Ok{};
-}
-
-Status PackJob::read(const PackRun& run, uint64_t chunk, std::span<std::byte> into) const {
-  if (run.kind != ContentKind::kKept) {
-    const SourceTensor& tensor = source_.tensors()[run.number];
-    return source_.read(tensor.file, tensor.offset + run.cut.offset_of(chunk), into);
-  }
-  uint64_t offset = run.cut.offset_of(chunk);
-  return plan_.kept(run.number)
-      .each_piece(offset, into.size(), [&](const FileRange& range, uint64_t run_offset) {
-        return source_.read(run.number, range.offset,
-                            into.subspan(run_offset - offset, range.bytes));
-      });
 }
 
 /// Asks for the bytes of a chunk that is next after those in the slots. Tensors only: kept bytes
@@ -266,6 +265,24 @@ void PackJob::end_run() {
   writer_.end_tensor(digest_.finish());
 }
 
+/// The goal's recipe, or the one that a sample of the model shows to be the target's best.
+Result<Recipes> choose_recipes(const ModelSource& source, const PackPlan& plan,
+                               const PackOptions& options, uint32_t threads,
+                               const std::stop_token& stop) {
+  Recipes recipes;
+  recipes.options = {options.filter, options.codec, options.zstd_level, options.gain_min,
+                     options.target.value_or(device_for(options.goal))};
+  if (options.target) {
+    const SampleOptions sample{
+        .filter = options.filter, .gain_min = options.gain_min, .threads = threads};
+    QLOAD_TRY(recipes.split, find_device_recipe(source, plan, *options.target, sample, stop));
+    recipes.options.device.decode_weight = recipes.split.weight;
+  }
+  recipes.lean_device = recipes.options.device;
+  recipes.lean_device.decode_weight = recipes.split.lean_weight;
+  return recipes;
+}
+
 }  // namespace
 
 Result<PackReport> pack_model(const ModelSource& source, const std::filesystem::path& output,
@@ -282,6 +299,8 @@ Result<PackReport> pack_model(const ModelSource& source, const std::filesystem::
   threads = static_cast<uint32_t>(
       std::clamp<uint64_t>(threads, 1, std::max<uint64_t>(plan.item_count(), 1)));
 
+  QLOAD_TRY(const Recipes recipes, choose_recipes(source, plan, options, threads, stop));
+
   QLOAD_TRY(ContainerWriter writer,
             ContainerWriter::create(output, {.alignment = options.alignment,
                                              .extent_bytes = options.extent_bytes,
@@ -292,7 +311,7 @@ Result<PackReport> pack_model(const ModelSource& source, const std::filesystem::
   }
   {
     // Its buffers are gone before the index is written: the peak does not grow with the index.
-    PackJob job(source, plan, options, threads, writer, progress);
+    PackJob job(source, plan, recipes, options.verify, threads, writer, progress);
     QLOAD_CHECK(job.run(stop));
   }
   QLOAD_CHECK(watch.check_unchanged());

@@ -9,6 +9,7 @@
 
 #include "format/chunk/chunk.h"
 #include "format/input/model_source.h"
+#include "format/pack/cost_model.h"
 #include "qload/result.h"
 
 namespace qload {
@@ -29,6 +30,9 @@ struct PackOptions {
   std::optional<CodecId> codec;      ///< Nothing: chosen per tensor and chunk.
   std::optional<int> zstd_level;     ///< With the zstd codec; nothing: literals only.
   PackGoal goal = PackGoal::kBalanced;
+  /// Instead of a goal: the shortest load on this device (device_recipe.h). With no fixed codec.
+  /// Its decode_weight is not used.
+  std::optional<TargetDevice> target = {};
   /// A coded stream, and a chunk, must save this share of its bytes to be worth decoding. In [0,
   /// 1).
   double gain_min = 0.02;

@@ -200,7 +200,7 @@ RecipeChooser::Plan RecipeChooser::raw_plan(const Sample& sample) const {
   plan.kind = PlanKind::kRaw;
   plan.sample_bytes = plan.stored_bytes = sample.bytes.size();
   plan.streams[0].stored_bytes = sample.bytes.size();
-  plan.cost = static_cast<double>(sample.bytes.size()) / options_.device.storage_bytes_per_second;
+  plan.cost = raw_cost(options_.device, sample.bytes.size());
   plan.streams[0].cost = plan.cost;
   return plan;
 }
@@ -226,6 +226,7 @@ RecipeChooser::Plan RecipeChooser::plan_for(FilterId filter, const Sample& sampl
   // Every stream has a record in the index.
   const uint64_t records = sample.whole ? (split.stream_count - 1) * kStreamRecordBytes : 0;
   plan.cost += static_cast<double>(records) / options_.device.storage_bytes_per_second;
+  plan.cost += merge_cost(options_.device, filter, sample.bytes.size());
   return plan;
 }
 
@@ -286,7 +287,8 @@ RecipeChooser::Plan RecipeChooser::match_plan(const Plan& plan, const CodecParam
     matched.streams[i].recipe = {CodecId::kZstd, match};
   }
   matched.cost =
-      stream_cost(options_.device, CodecId::kZstd, matched.stored_bytes, sample.bytes.size());
+      stream_cost(options_.device, CodecId::kZstd, matched.stored_bytes, sample.bytes.size()) +
+      merge_cost(options_.device, matched.filter, sample.bytes.size());
   return matched;
 }
 
@@ -338,7 +340,7 @@ ChunkRecipe RecipeChooser::recipe_of(const Plan& plan) const {
 double decode_seconds(const TargetDevice& device, const RecipeChooser::Plan& plan) {
   if (plan.kind == PlanKind::kRaw) return 0;
   const Filter& filter = filter_of(plan.filter);
-  double seconds = 0;
+  double seconds = merge_seconds(device, plan.filter, plan.sample_bytes);
   for (uint32_t i = 0; i < filter.stream_count; ++i) {
     seconds += decode_seconds(device, plan.streams[i].recipe.codec,
                               filter.stream_bytes(plan.sample_bytes, i));
@@ -346,24 +348,34 @@ double decode_seconds(const TargetDevice& device, const RecipeChooser::Plan& pla
   return seconds;
 }
 
-ChunkForm encode_by_choice(EncodeContext& context, std::span<const std::byte> chunk,
-                           const RecipeChoice& choice, const TargetDevice& device,
-                           std::vector<std::byte>& stored, std::vector<std::byte>& scratch) {
-  ChunkForm best = encode_chunk(context, chunk, choice.recipe, stored);
+ChunkForm cheapest_form(const RecipeChoice& choice, const TargetDevice& device,
+                        const std::function<ChunkForm(const ChunkRecipe&)>& encode,
+                        const std::function<void()>& keep) {
+  ChunkForm best = encode(choice.recipe);
+  keep();
   const auto consider = [&](const ChunkRecipe& recipe) {
-    const ChunkForm form = encode_chunk(context, chunk, recipe, scratch);
+    const ChunkForm form = encode(recipe);
     if (chunk_cost(device, form) > chunk_cost(device, best)) return;
     best = form;
-    stored.swap(scratch);
+    keep();
   };
   const double expected =
-      choice.expected_share * (1 + kSurprise) * static_cast<double>(chunk.size()) + kSurpriseBytes;
+      choice.expected_share * (1 + kSurprise) * best.decoded_bytes + kSurpriseBytes;
   const bool surprised = static_cast<double>(best.stored_bytes) > expected;
   if (choice.rival) consider(*choice.rival);
   for (const ChunkRecipe& recipe : choice.fallbacks) {
     if (surprised) consider(recipe);
   }
   return best;
+}
+
+ChunkForm encode_by_choice(EncodeContext& context, std::span<const std::byte> chunk,
+                           const RecipeChoice& choice, const TargetDevice& device,
+                           std::vector<std::byte>& stored, std::vector<std::byte>& scratch) {
+  return cheapest_form(
+      choice, device,
+      [&](const ChunkRecipe& recipe) { return encode_chunk(context, chunk, recipe, scratch); },
+      [&] { stored.swap(scratch); });
 }
 
 }  // namespace qload

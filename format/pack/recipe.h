@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -57,6 +58,8 @@ enum class PlanKind : uint8_t {
 class RecipeChooser {
  public:
   explicit RecipeChooser(const RecipeOptions& options);
+  /// Chooses for another device from now on. Working memory stays.
+  void aim_at(const TargetDevice& device) { options_.device = device; }
 
   /// REQUIRES: chunk is not empty.
   RecipeChoice choose(DType dtype, ContentKind kind, std::span<const std::byte> chunk);
@@ -108,6 +111,13 @@ class RecipeChooser {
 /// Seconds that one core decodes the sample of `plan` again: what its cost has beside reading,
 /// before it is weighted and shared among threads. 0 for a raw chunk.
 double decode_seconds(const TargetDevice& device, const RecipeChooser::Plan& plan);
+
+/// Of the forms that `choice` compares the one that costs least on `device`. `encode` makes the
+/// form of a recipe, in an order of this function's choosing; `keep` follows when the last one made
+/// is the best so far.
+ChunkForm cheapest_form(const RecipeChoice& choice, const TargetDevice& device,
+                        const std::function<ChunkForm(const ChunkRecipe&)>& encode,
+                        const std::function<void()>& keep);
 
 /// Encodes `chunk` by `choice` into `stored`; `scratch` holds another form. Of several, the one
 /// that costs least on `device` is kept.

@@ -21,6 +21,11 @@ void Command::positional(const std::string& name, std::string& target, const std
   app_->add_option(name, target, help)->required();
 }
 
+void Command::optional_positional(const std::string& name, std::string& target,
+                                  const std::string& help) {
+  app_->add_option(name, target, help);
+}
+
 void Command::text(const std::string& names, std::string& target, const std::string& help) {
   app_->add_option(names, target, help);
 }

@@ -29,6 +29,7 @@ class Command {
   explicit Command(CLI::App* app) : app_(app) {}
 
   void positional(const std::string& name, std::string& target, const std::string& help);
+  void optional_positional(const std::string& name, std::string& target, const std::string& help);
   void text(const std::string& names, std::string& target, const std::string& help);
   void required_text(const std::string& names, std::string& target, const std::string& help);
   void text_list(const std::string& names, std::vector<std::string>& target,

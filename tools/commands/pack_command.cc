@@ -11,6 +11,7 @@
 #include "format/input/model_source.h"
 #include "format/pack/pack.h"
 #include "tools/logging.h"
+#include "tools/profile/device_profile.h"
 #include "tools/report/json_report.h"
 #include "tools/report/size_text.h"
 
@@ -26,6 +27,7 @@ struct PackArguments {
   std::string codec = "auto";
   std::string filter = "auto";
   std::optional<int> level;
+  std::string target;
   bool fast_decode = false;
   bool max_ratio = false;
   bool no_verify = false;
@@ -118,6 +120,16 @@ int run_pack(const PackArguments& arguments, const Session& session) {
   if (arguments.fast_decode && arguments.max_ratio) {
     return fail_usage("--fast-decode and --max-ratio contradict each other");
   }
+  if (!arguments.target.empty()) {
+    const char* other = arguments.fast_decode         ? "--fast-decode"
+                        : arguments.max_ratio         ? "--max-ratio"
+                        : arguments.codec != "auto"   ? "--codec"
+                        : arguments.level.has_value() ? "--level"
+                                                      : nullptr;
+    if (other != nullptr) {
+      return fail_usage(text("--target and ", other, " contradict each other"));
+    }
+  }
   if (arguments.level && arguments.codec != "auto" && arguments.codec != "zstd") {
     return fail_usage(text("--level is zstd's; --codec ", arguments.codec, " has none"));
   }
@@ -137,7 +149,12 @@ int run_pack(const PackArguments& arguments, const Session& session) {
     log_detail(text("source ", quote(file.path), ": ", source_format_name(file.format), ", ",
                     file.bytes, " bytes"));
   }
-  const PackOptions options = complete_options(arguments);
+  PackOptions options = complete_options(arguments);
+  if (!arguments.target.empty()) {
+    const auto profile = find_profile(arguments.target);
+    if (!profile.ok()) return fail(session, profile.error());
+    options.target = profile->device;
+  }
   auto report = [&] {
     ProgressBar bar(session.progress, "pack");
     return pack_model(*source, output, options, draw_on(bar), session.interrupt.token());
@@ -175,6 +192,9 @@ void add_pack_command(CommandLine& line, Session& session) {
   command.number("--level", a.level, {-7, 22}, "zstd level (default: entropy coding only)");
   command.choice("--filter", a.filter, auto_and_names(all_filters()),
                  "Filter (default: chosen for each chunk)");
+  command.text("--target", a.target,
+               "Choose for the shortest load on this device: a profile's file or "
+               "mid, sd, emmc, ufs31, nvme3, nvme4");
   command.flag("--fast-decode", a.fast_decode,
                "For fast storage and few cores: code only what pays there");
   command.flag("--max-ratio", a.max_ratio, "The smallest container, however slow to decode");

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <cstdint>
 
-#include "tools/synth/half_float.h"
 #include "format/base/assert.h"
 #include "format/base/bytes.h"
+#include "tools/synth/half_float.h"
 
 namespace qload::synth {
 namespace {
