@@ -327,7 +327,7 @@ TEST_F(MemoryBudgetTest, ARealControlGroupIsRespected) {
 }
 
 TEST_F(MemoryBudgetTest, ATightControlGroupRefuses) {
-  const RealGroup tight(24 * kMiB);
+  const RealGroup tight(16 * kMiB);  // Less than the tensors alone.
   if (!tight.made()) GTEST_SKIP() << "no memory control group can be made here";
   const int refused = run_inside(tight, [&] {
     auto loader = Loader::create();
