@@ -222,7 +222,7 @@ qload_statistics to_c_statistics(const LoadStatistics& from) {
   to.short_read_count = from.short_read_count;
   to.chunk_count = from.chunk_count;
   to.read_wait_seconds = from.read_wait_seconds;
-  to.slot_wait_seconds = from.slot_wait_seconds;
+  to.staging_wait_seconds = from.staging_wait_seconds;
   to.decode_busy_seconds = from.decode_busy_seconds;
   to.decode_wait_seconds = from.decode_wait_seconds;
   to.prefault_busy_seconds = from.prefault_busy_seconds;

@@ -127,9 +127,9 @@ void print_statistics(const LoadReport& report, const TemperatureResult& tempera
         mega(s.bytes_read), mega(s.bytes_read_in_place), mega(s.pinned_bytes),
         mega(s.destination_bytes), s.huge_pages ? "yes" : "no");
     out << print(
-        "    waits: read %.3f s, slot %.3f s, decode %.3f s; busy: decode %.3f s, "
+        "    waits: read %.3f s, staging %.3f s, decode %.3f s; busy: decode %.3f s, "
         "prefault %.3f s on %u threads; staging %.1f MB, registered files %s, buffers %s\n",
-        s.read_wait_seconds, s.slot_wait_seconds, s.decode_wait_seconds, s.decode_busy_seconds,
+        s.read_wait_seconds, s.staging_wait_seconds, s.decode_wait_seconds, s.decode_busy_seconds,
         s.prefault_busy_seconds, s.decode_threads, mega(s.staging_bytes),
         s.registered_files ? "yes" : "no", s.registered_buffers ? "yes" : "no");
   }

@@ -36,7 +36,7 @@ std::vector<std::string> costs_row(const std::string& name, const StageSummary& 
 std::vector<std::string> stages_row(const std::string& name, const StageSummary& summary) {
   return {name,
           print("%.3f", summary.read_wait_seconds),
-          print("%.3f", summary.slot_wait_seconds),
+          print("%.3f", summary.staging_wait_seconds),
           print("%.3f", summary.decode_busy_seconds),
           print("%.3f", summary.decode_wait_seconds),
           print("%.3f", summary.prefault_busy_seconds),
@@ -71,7 +71,7 @@ StageSummary summarize_stages(std::span<const RunSample> runs, uint64_t decoded_
         static_cast<double>(decoded_bytes);
   }
   summary.read_wait_seconds = median_stage(runs, &LoadStatistics::read_wait_seconds);
-  summary.slot_wait_seconds = median_stage(runs, &LoadStatistics::slot_wait_seconds);
+  summary.staging_wait_seconds = median_stage(runs, &LoadStatistics::staging_wait_seconds);
   summary.decode_busy_seconds = median_stage(runs, &LoadStatistics::decode_busy_seconds);
   summary.decode_wait_seconds = median_stage(runs, &LoadStatistics::decode_wait_seconds);
   summary.cache_read_seconds = median_stage(runs, &LoadStatistics::cache_read_seconds);
@@ -96,7 +96,7 @@ void print_stages(const LoadReport& report, const TemperatureResult& temperature
   out << '\n';
   if (!any_statistics) return;
   out << "Stages: waits of the I/O thread; decode threads added up, seconds\n" << space;
-  print_titles({"contender", "read wait", "slot wait", "decode", "dec. wait", "1st touch",
+  print_titles({"contender", "read wait", "staging wait", "decode", "dec. wait", "1st touch",
                 "copying", "bound by"},
                style, out);
   for (const ContenderResult& contender : temperature.contenders) {

@@ -23,7 +23,7 @@ struct StageSummary {
   double storage_read_bytes = 0;
   // From LoadStatistics: 0 for contenders that have none.
   double read_wait_seconds = 0;
-  double slot_wait_seconds = 0;
+  double staging_wait_seconds = 0;
   double decode_busy_seconds = 0;
   double decode_wait_seconds = 0;
   double prefault_busy_seconds = 0;

@@ -27,7 +27,7 @@ std::vector<std::string> row_of(const SweepPoint& point, uint64_t decoded_bytes)
           print("%.3f", spread.max),
           print("%.3f", efficiency.median),
           print("%.1f", mega(beyond)),
-          print("%.3f", stages.slot_wait_seconds),
+          print("%.3f", stages.staging_wait_seconds),
           print("%.3f", stages.cpu_seconds_per_gb),
           load_stage_name(stages.bound)};
 }
@@ -49,7 +49,7 @@ void print_rate(const SweepReport& report, const SweepRate& rate, TableStyle sty
     return;
   }
   print_titles({"staging MiB", "threads", "median s", "min", "max", "effic.", "peak+ MB",
-                "slot wait", "cpu s/GB", "bound by"},
+                "staging wait", "cpu s/GB", "bound by"},
                style, out);
   for (const SweepPoint& point : rate.points) {
     if (point.left_out.empty()) print_row(row_of(point, report.tensor_bytes), style, out);

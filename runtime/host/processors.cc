@@ -22,6 +22,23 @@ namespace {
 // request cannot be right.
 constexpr uint32_t kProcessorCountMax = 1u << 18;
 
+// struct sched_attr as the kernel's ABI fixes it (include/uapi/linux/sched/types.h), its first
+// version: glibc 2.36 does not name it.
+struct SchedulerAttributes {
+  uint32_t bytes;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime;
+  uint64_t deadline;
+  uint64_t period;
+};
+static_assert(sizeof(SchedulerAttributes) == 48);
+
+// The shortest slice that the scheduler grants (kernel/sched/syscalls.c: 0.1 to 100 ms).
+constexpr uint64_t kShortTurnNanoseconds = 100'000;
+
 /// A processor set of any size. Null when there is no memory for it.
 class ProcessorSet {
  public:
@@ -211,6 +228,19 @@ void apply_placement(const ThreadPlacement& placement) {
   const int before = getpriority(PRIO_PROCESS, thread);
   if (before == -1 && errno != 0) return;
   (void)setpriority(PRIO_PROCESS, thread, before + placement.nice);
+}
+
+// The scheduler's slice of an ordinary thread (EEVDF) is its sched_runtime; a thread with a shorter
+// one may interrupt those with longer ones when it wakes.
+void ask_for_short_turns() {
+#ifndef __ANDROID__  // Whose filter for applications kills on system calls it does not know.
+  SchedulerAttributes attributes = {};
+  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0u) != 0) return;
+  if (attributes.policy != SCHED_OTHER) return;
+  attributes.bytes = sizeof attributes;
+  attributes.runtime = kShortTurnNanoseconds;
+  (void)syscall(SYS_sched_setattr, 0, &attributes, 0u);
+#endif
 }
 
 }  // namespace qload

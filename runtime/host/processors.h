@@ -63,4 +63,9 @@ Result<ThreadPlacement> place_threads(const PlacementRequest& request);
 /// offline, a niceness that needs privilege) is harmless and ignored.
 void apply_placement(const ThreadPlacement& placement);
 
+/// Asks the scheduler to run the calling thread soon whenever it has something to do, for the price
+/// of short turns (Linux 6.12; ignored before): for a thread that only hands work on. Needs no
+/// privilege and takes nothing from others in sum.
+void ask_for_short_turns();
+
 }  // namespace qload

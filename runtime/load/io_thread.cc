@@ -247,7 +247,10 @@ void IoThread::add_waits(double read_seconds, double room_seconds) {
 void IoThread::retire_drained() {
   for (uint32_t place = 0; place < kFileSlots; ++place) {
     ReadFeed* const feed = active_[place].feed;
-    if (feed == nullptr || !feed->drained()) continue;
+    if (feed == nullptr) continue;
+    // A stop may have come since the feed was last asked for a read.
+    if (feed->session().stopping()) feed->abandon();
+    if (!feed->drained()) continue;
     EngineFacts facts;
     facts.backend = engine_->backend();
     facts.files_registered = engine_->files_registered();

@@ -62,7 +62,10 @@ Result<std::unique_ptr<IoThread>> start_io(const LoaderState& state, IoBackend b
   // The decode threads' niceness would let them wait for it.
   ThreadPlacement placement = state.placement;
   placement.nice = 0;
-  io.on_start = [placement] { apply_placement(placement); };
+  io.on_start = [placement] {
+    apply_placement(placement);
+    ask_for_short_turns();
+  };
   return IoThread::start(io, state.factory, refusal);
 }
 

@@ -13,7 +13,7 @@
 
 namespace qload::internal {
 
-/// Of `asked_bytes`, what a limit of `limit_bytes` lets the staging ring have: at most a quarter,
+/// Of `asked_bytes`, what a limit of `limit_bytes` lets the staging area have: at most a quarter,
 /// so that it stays the smaller part of a load, yet 4 MiB, below which reading and decoding no
 /// longer overlap, or what was asked when that is less.
 uint64_t staging_within(uint64_t asked_bytes, uint64_t limit_bytes);

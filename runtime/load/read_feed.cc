@@ -106,7 +106,6 @@ ReadFeed::Step ReadFeed::next(uint32_t part_bytes, Read& read, uint32_t& number)
   return Step::kRead;
 }
 
-// The load is stopping: what is not in flight gives its staging memory back.
 void ReadFeed::abandon() {
   setup_.staging->give_up(this);
   if (current_ != kNone && flights_[current_].parts == 0) again_.push_back(current_);
@@ -189,7 +188,7 @@ void ReadFeed::add_statistics(LoadStatistics& statistics) const {
   statistics.bytes_read_in_place = bytes_in_place_;
   statistics.read_count = read_count_;
   statistics.read_wait_seconds = read_wait_seconds_;
-  statistics.slot_wait_seconds = room_wait_seconds_;
+  statistics.staging_wait_seconds = room_wait_seconds_;
   statistics.direct = direct_;
   statistics.direct_refused |= direct_refused_;
   statistics.engine = facts_.backend;

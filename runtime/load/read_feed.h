@@ -52,6 +52,10 @@ class ReadFeed {
   Step next(uint32_t part_bytes, Read& read, uint32_t& flight);
   void ended(uint32_t flight, const Completion& completion);
 
+  /// The load is stopping: what is not in flight gives its staging memory back, and its turn to get
+  /// some. Any number of times.
+  void abandon();
+
   /// Nothing is in flight, and nothing will be.
   bool drained() const;
 
@@ -83,7 +87,6 @@ class ReadFeed {
 
   const PlanRead& planned(const Flight& flight) const;
   Step start_flight();
-  void abandon();
   void finish(uint32_t number);
   bool retry(uint32_t number);
   void fail(const Flight& flight);

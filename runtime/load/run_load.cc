@@ -133,7 +133,7 @@ ReadPlan plan_reads(const LoaderState& state, const ModelState& model,
 }
 
 // The stage that the others waited for. Decode threads without data wait for storage; an I/O thread
-// without a slot waits for decode threads, and then the larger of their two duties is to blame.
+// without a staging waits for decode threads, and then the larger of their two duties is to blame.
 // Where decode threads read out of the page cache nobody waits, and the largest duty is to blame.
 LoadStage find_bound(const LoadStatistics& statistics) {
   if (statistics.bytes_decoded == 0) return LoadStage::kNone;
@@ -147,7 +147,7 @@ LoadStage find_bound(const LoadStatistics& statistics) {
                : LoadStage::kDecode;
   }
   const double data_wait = statistics.decode_wait_seconds / std::max(statistics.decode_threads, 1u);
-  if (data_wait > statistics.slot_wait_seconds) return LoadStage::kStorage;
+  if (data_wait > statistics.staging_wait_seconds) return LoadStage::kStorage;
   return statistics.prefault_busy_seconds > statistics.decode_busy_seconds ? LoadStage::kDestination
                                                                            : LoadStage::kDecode;
 }
@@ -208,6 +208,7 @@ void run_session(LoadSession& session, IoThread* io, ReadFeed& feed, const LoadO
   while (!session.wait_finished(kProgressInterval)) {
     if (!report(options, session.decoded_bytes(), total)) session.cancel();
   }
+  session.give_up_turn();
 }
 
 Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,

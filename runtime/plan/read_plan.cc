@@ -216,7 +216,7 @@ class PlanBuilder {
     read.chunk_count = static_cast<uint32_t>(plan_.chunks.size()) - read.first_chunk;
     read.piece_count = static_cast<uint32_t>(plan_.pieces.size()) - read.first_piece;
     plan_.read_bytes += read.bytes;
-    plan_.slot_bytes = std::max(plan_.slot_bytes, read.bytes);
+    plan_.staged_bytes_max = std::max(plan_.staged_bytes_max, read.bytes);
     staged_open_ = false;
   }
 

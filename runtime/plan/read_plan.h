@@ -17,7 +17,7 @@ struct PlanTensor {
   bool direct_allowed = true;  ///< The kernel may read straight into `data`.
 };
 
-/// One chunk's part in a staged read: decode it from the slot once the read has finished. A raw
+/// One chunk's part in a staged read: decode it from there once the read has finished. A raw
 /// chunk is decoded by copying. Tensors that share a chunk each have their own PlanChunk.
 struct PlanChunk {
   uint64_t chunk = 0;  ///< Number in Index::chunks().
@@ -26,8 +26,8 @@ struct PlanChunk {
   uint32_t read_offset = 0;  ///< Of its stored bytes in the read's data.
 };
 
-/// One read of the file. A staged read lands in a slot, and its chunks are decoded and its pieces
-/// copied from there. An in-place read lands in a destination; it has pieces and no chunks.
+/// One read of the file. A staged read lands in staging memory, and its chunks are decoded and its
+/// pieces copied from there. An in-place read lands in a destination; it has pieces and no chunks.
 struct PlanRead {
   uint64_t offset = 0;            ///< In the container's outer file: base offset added, aligned.
   uint32_t bytes = 0;             ///< Aligned; may reach past the end of the file.
@@ -39,9 +39,9 @@ struct PlanRead {
   uint32_t piece_count = 0;
 };
 
-/// Bytes of a raw chunk that arrive by one read: to be copied from the slot (staged), or already
-/// where they belong (in place: destination is in_place + read_offset). The chunk is complete
-/// when all its pieces are.
+/// Bytes of a raw chunk that arrive by one read: to be copied from staging memory (staged), or
+/// already where they belong (in place: destination is in_place + read_offset). The chunk is
+/// complete when all its pieces are.
 struct PlanPiece {
   uint32_t raw_chunk = 0;    ///< Into ReadPlan::raw_chunks.
   uint32_t read_offset = 0;  ///< In the read's data.
@@ -68,11 +68,11 @@ struct ReadPlan {
   std::vector<PlanChunk> chunks;
   std::vector<PlanPiece> pieces;
   std::vector<PlanRawChunk> raw_chunks;
-  uint64_t decoded_bytes = 0;   ///< Sum over the tensors.
-  uint64_t stored_bytes = 0;    ///< Sum over their chunks, a shared one counted once.
-  uint64_t read_bytes = 0;      ///< Sum over reads.
-  uint64_t in_place_bytes = 0;  ///< Sum over in-place reads.
-  uint32_t slot_bytes = 0;      ///< Largest staged read, a multiple of alignment; 0: none.
+  uint64_t decoded_bytes = 0;     ///< Sum over the tensors.
+  uint64_t stored_bytes = 0;      ///< Sum over their chunks, a shared one counted once.
+  uint64_t read_bytes = 0;        ///< Sum over reads.
+  uint64_t in_place_bytes = 0;    ///< Sum over in-place reads.
+  uint32_t staged_bytes_max = 0;  ///< Largest staged read, a multiple of alignment; 0: none.
 };
 
 struct PlanOptions {

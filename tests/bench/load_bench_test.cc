@@ -214,7 +214,7 @@ TEST(LoadStagesTest, MediansOfEachFigure) {
                           .minor_faults = 10 * (number + 1),
                           .storage_read_bytes = 100 * (3 - number)};
     runs[number].statistics.emplace();
-    runs[number].statistics->slot_wait_seconds = value / 10;
+    runs[number].statistics->staging_wait_seconds = value / 10;
     runs[number].statistics->bound = number == 1 ? LoadStage::kDecode : LoadStage::kStorage;
   }
   const StageSummary summary = summarize_stages(runs, 500'000'000);
@@ -223,7 +223,7 @@ TEST(LoadStagesTest, MediansOfEachFigure) {
   EXPECT_EQ(summary.cpu_seconds_per_gb, 6);
   EXPECT_EQ(summary.minor_faults, 20);
   EXPECT_EQ(summary.storage_read_bytes, 200);
-  EXPECT_EQ(summary.slot_wait_seconds, 0.2);
+  EXPECT_EQ(summary.staging_wait_seconds, 0.2);
   EXPECT_EQ(summary.bound, LoadStage::kDecode);
   EXPECT_EQ(summarize_stages({}, 1).seconds, 0);
 }
@@ -334,7 +334,7 @@ TEST(LoadBenchmarkTest, TinySizeOfTheCommand) {
   EXPECT_THAT(as_text(text_report), testing::HasSubstr("mmap-after"));
   EXPECT_THAT(as_text(text_report), testing::HasSubstr("Where the time goes"));
   EXPECT_THAT(as_text(test::read_file(directory / "out.md")),
-              testing::HasSubstr("| contender | read wait | slot wait |"));
+              testing::HasSubstr("| contender | read wait | staging wait |"));
 }
 
 TEST(LoadBenchmarkTest, FailuresHaveExitCodes) {

@@ -59,7 +59,7 @@ TEST(SweepBenchmarkTest, TinySizeOfTheCommand) {
     EXPECT_EQ(point["runs"][0]["statistics"]["staging_bytes"], point["staging_bytes"]);
     EXPECT_EQ(point["runs"][0]["statistics"]["decode_threads"], point["threads"]);
     EXPECT_TRUE(point["peak_beyond_decoded_bytes"].is_number_integer());
-    EXPECT_TRUE(point["stages"].contains("slot_wait_seconds"));
+    EXPECT_TRUE(point["stages"].contains("staging_wait_seconds"));
   }
   EXPECT_THAT(test::list_directory(directory.path()),
               testing::ElementsAre("out.json", "out.md", "out.txt", "tiny.safetensors"));

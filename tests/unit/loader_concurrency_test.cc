@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <iterator>
 #include <optional>
 #include <random>
 #include <string_view>
@@ -128,14 +130,42 @@ TEST_F(LoaderConcurrencyTest, ALoadDoesNotWaitForAnother) {
   LoadOptions options;
   options.on_progress = [&](const Progress& progress) {
     if (progress.bytes_decoded < progress.bytes_total || inner > 0) return;
-    ++inner;
-    auto weights = loader->load(model);
-    ASSERT_TRUE(weights.ok());
-    test::expect_weights(*weights, *packed_);
+    std::thread other([&] {
+      auto weights = loader->load(model);
+      ASSERT_TRUE(weights.ok());
+      test::expect_weights(*weights, *packed_);
+      ++inner;
+    });
+    other.join();
   };
   auto weights = loader->load(model, options);
   ASSERT_TRUE(weights.ok());
   EXPECT_EQ(inner, 1);
+}
+
+size_t thread_count() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  return static_cast<size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+// Both engines and the decode threads end with their Loader, whatever it did.
+TEST_F(LoaderConcurrencyTest, NoThreadIsLeftBehind) {
+  const size_t before = thread_count();
+  for (const IoBackend backend : {IoBackend::kAuto, IoBackend::kPread}) {
+    LoaderOptions options;
+    options.io_backend = backend;
+    options.decode_threads = 3;
+    auto loader = Loader::create(options);
+    ASSERT_TRUE(loader.ok());
+    EXPECT_GT(thread_count(), before + 2);
+    const Model model = open();
+    for (const PageCache page_cache : {PageCache::kAuto, PageCache::kBypass, PageCache::kKeep}) {
+      LoadOptions load;
+      load.page_cache = page_cache;
+      ASSERT_TRUE(loader->load(model, load).ok());
+    }
+  }
+  EXPECT_EQ(thread_count(), before);
 }
 
 TEST(Turnstile, LetsSoManyInAndNoMore) {

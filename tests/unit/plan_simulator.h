@@ -96,7 +96,7 @@ class PlanRun {
     for (const auto& raw : plan.raw_chunks) missing_pieces_.push_back(raw.piece_count);
     uint64_t read_bytes = 0;
     uint64_t in_place_bytes = 0;
-    uint32_t slot_bytes = 0;
+    uint32_t staged_bytes_max = 0;
     for (const PlanRead& read : plan.reads) {
       ASSERT_GE(read.offset, previous_offset);
       previous_offset = read.offset;
@@ -108,7 +108,7 @@ class PlanRun {
       if (read.in_place != nullptr) {
         in_place_bytes += read.bytes;
       } else {
-        slot_bytes = std::max(slot_bytes, read.bytes);
+        staged_bytes_max = std::max(staged_bytes_max, read.bytes);
       }
       ASSERT_NO_FATAL_FAILURE(check_read(plan, read));
       ASSERT_NO_FATAL_FAILURE(carry_out(plan, read));
@@ -118,7 +118,7 @@ class PlanRun {
     EXPECT_THAT(missing_pieces_, testing::Each(0u));
     EXPECT_EQ(plan.read_bytes, read_bytes);
     EXPECT_EQ(plan.in_place_bytes, in_place_bytes);
-    EXPECT_EQ(plan.slot_bytes, slot_bytes);
+    EXPECT_EQ(plan.staged_bytes_max, staged_bytes_max);
     check_results(plan, tensors);
   }
 

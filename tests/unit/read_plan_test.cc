@@ -63,7 +63,7 @@ TEST(ReadPlan, NothingWantedNothingRead) {
   EXPECT_TRUE(run_plan(fixture, {}, arena, {}).reads.empty());
   const ReadPlan plan = run_plan(fixture, {}, arena, {{0, arena.data()}});  // An empty tensor.
   EXPECT_TRUE(plan.reads.empty());
-  EXPECT_EQ(plan.slot_bytes, 0u);
+  EXPECT_EQ(plan.staged_bytes_max, 0u);
 }
 
 TEST(ReadPlan, CodedChunksShareReadsUpToTheLimit) {
@@ -92,8 +92,8 @@ TEST(ReadPlan, CodedChunkLargerThanAReadHasItsOwn) {
   const ReadPlan plan =
       run_plan(fixture, options, arena, {{0, arena.data()}, {1, arena.data() + (1 << 20)}});
   ASSERT_EQ(plan.reads.size(), 2u);
-  EXPECT_EQ(plan.slot_bytes, plan.reads[0].bytes);
-  EXPECT_GT(plan.slot_bytes, options.read_bytes);
+  EXPECT_EQ(plan.staged_bytes_max, plan.reads[0].bytes);
+  EXPECT_GT(plan.staged_bytes_max, options.read_bytes);
 }
 
 TEST(ReadPlan, RawChunkLargerThanAReadIsCut) {
@@ -110,7 +110,7 @@ TEST(ReadPlan, RawChunkLargerThanAReadIsCut) {
     ASSERT_EQ(plan.raw_chunks.size(), 1u);
     EXPECT_GE(plan.raw_chunks[0].piece_count, 16u);
     EXPECT_LE(plan.raw_chunks[0].piece_count, 17u);
-    EXPECT_EQ(plan.slot_bytes, 64u << 10);
+    EXPECT_EQ(plan.staged_bytes_max, 64u << 10);
     EXPECT_EQ(count_in_place(plan), 0u);
   }
 }
@@ -157,7 +157,7 @@ TEST(ReadPlan, RawGoesInPlaceWhenItMayAndCan) {
   Arena buffered(2 << 20);
   plan = run_plan(fixture, options, buffered, {{0, buffered.data() + 12345}});
   EXPECT_EQ(plan.in_place_bytes, 1u << 20);
-  EXPECT_EQ(plan.slot_bytes, 0u);
+  EXPECT_EQ(plan.staged_bytes_max, 0u);
 }
 
 TEST(ReadPlan, InPlaceFrom64KibOn) {

@@ -44,7 +44,7 @@ JsonReport statistics_json(const LoadStatistics& s) {
   json.set("short_read_count", s.short_read_count);
   json.set("chunk_count", s.chunk_count);
   json.set("read_wait_seconds", s.read_wait_seconds);
-  json.set("slot_wait_seconds", s.slot_wait_seconds);
+  json.set("staging_wait_seconds", s.staging_wait_seconds);
   json.set("decode_busy_seconds", s.decode_busy_seconds);
   json.set("decode_wait_seconds", s.decode_wait_seconds);
   json.set("cache_read_seconds", s.cache_read_seconds);
@@ -78,7 +78,7 @@ std::string statistics_text(const LoadStatistics& s) {
       " resumed), ", format_size(s.bytes_read_in_place), " in place, ", format_size(s.bytes_stored),
       " wanted\n  engine       ", engine_text(s), ", queue depth ", s.queue_depth, ", staging ",
       format_size(s.staging_bytes), shape_text(s), "\n  waits        read ",
-      format_seconds(s.read_wait_seconds), ", room ", format_seconds(s.slot_wait_seconds),
+      format_seconds(s.read_wait_seconds), ", staging ", format_seconds(s.staging_wait_seconds),
       "\n  decode       ", s.chunk_count, " chunks, ", s.decode_threads, " threads, ",
       decode_kernel(), ", busy ", format_seconds(s.decode_busy_seconds), ", waiting ",
       format_seconds(s.decode_wait_seconds), ", first touch ",

@@ -9,8 +9,9 @@
  * (3) Strings and shapes stay valid until the model they came from is closed, data until the
  *     weights are closed. A model must outlive the weights loaded from it; a loader need not.
  * (4) Handles may be used from any thread; closing one while a call uses it is an error.
- *     Closing NULL does nothing. Up to eight loads on one loader run at once, others wait for their
- *     turn.
+ *     Closing NULL does nothing. Up to eight loads on one loader run at once and others wait for
+ *     their turn, so a callback must not load on the loader that called it: eight that did would
+ *     wait for each other.
  * (5) A failed call leaves its output handle NULL; a successful one sets error->code to 0.
  * (6) Allocator hooks are called on the thread that loads or closes.
  */
@@ -192,7 +193,7 @@ typedef struct qload_statistics {
   double seconds;
   uint64_t bytes_decoded, bytes_stored, bytes_read, bytes_read_in_place;
   uint64_t read_count, short_read_count, chunk_count;
-  double read_wait_seconds, slot_wait_seconds;
+  double read_wait_seconds, staging_wait_seconds;
   double decode_busy_seconds, decode_wait_seconds, prefault_busy_seconds;
   uint32_t decode_threads, queue_depth;
   uint64_t staging_bytes, destination_bytes, pinned_bytes;

@@ -131,11 +131,11 @@ struct LoadStatistics {
   uint64_t bytes_read = 0;           ///< From storage, alignment included.
   uint64_t bytes_read_in_place = 0;  ///< Read straight into destinations, without a copy.
   uint64_t read_count = 0;
-  uint64_t short_read_count = 0;   ///< Reads that had to be resumed.
-  uint64_t chunk_count = 0;        ///< Put into destinations, a shared one each time.
-  double read_wait_seconds = 0;    ///< I/O thread: waiting for a read to finish.
-  double slot_wait_seconds = 0;    ///< I/O thread: waiting for staging memory, nothing in flight.
-  double decode_busy_seconds = 0;  ///< Decode threads: checksums and decoding.
+  uint64_t short_read_count = 0;    ///< Reads that had to be resumed.
+  uint64_t chunk_count = 0;         ///< Put into destinations, a shared one each time.
+  double read_wait_seconds = 0;     ///< I/O thread: waiting for a read to finish.
+  double staging_wait_seconds = 0;  ///< I/O thread: waiting for staging memory, nothing in flight.
+  double decode_busy_seconds = 0;   ///< Decode threads: checksums and decoding.
   double cache_read_seconds = 0;   ///< Decode threads: copying a cached file out of the page cache.
   double decode_wait_seconds = 0;  ///< Decode threads: waiting for data.
   double prefault_busy_seconds = 0;  ///< Decode threads: first touch of destinations.
@@ -172,7 +172,7 @@ struct LoadOptions {
   PageCache page_cache = PageCache::kAuto;
   Allocator allocator = {};  ///< For decoded tensors: one block for a whole load.
   /// On the calling thread, at least every 100 ms while the load runs, and once at its end. Must
-  /// not throw; one that does cancels the load.
+  /// not throw; one that does cancels the load. Must not load on the same Loader.
   std::function<void(const Progress&)> on_progress = {};
   std::stop_token stop = {};             ///< Any thread may trip it; then kCancelled.
   LoadStatistics* statistics = nullptr;  ///< Filled when not null, on failure as far as it got.
