@@ -248,9 +248,10 @@ void IoThread::retire_drained() {
   for (uint32_t place = 0; place < kFileSlots; ++place) {
     ReadFeed* const feed = active_[place].feed;
     if (feed == nullptr) continue;
-    // A stop may have come since the feed was last asked for a read.
-    if (feed->session().stopping()) feed->abandon();
-    if (!feed->drained()) continue;
+    // A stop may have come since the feed was last asked for a read, and may come right now.
+    const bool stopping = feed->session().stopping();
+    if (stopping) feed->abandon();
+    if (!feed->drained(stopping)) continue;
     EngineFacts facts;
     facts.backend = engine_->backend();
     facts.files_registered = engine_->files_registered();

@@ -43,9 +43,9 @@ const PlanRead& ReadFeed::planned(const Flight& flight) const {
   return setup_.session->plan().reads[flight.read];
 }
 
-bool ReadFeed::drained() const {
+bool ReadFeed::drained(bool abandoned) const {
   if (parts_ > 0) return false;
-  if (setup_.session->stopping()) return true;
+  if (abandoned) return true;
   return current_ == kNone && again_.empty() && next_read_ >= setup_.session->plan().reads.size();
 }
 

@@ -56,8 +56,8 @@ class ReadFeed {
   /// some. Any number of times.
   void abandon();
 
-  /// Nothing is in flight, and nothing will be.
-  bool drained() const;
+  /// Nothing is in flight, and nothing will be: the plan is read, or abandon() was called.
+  bool drained(bool abandoned) const;
 
   /// How long the I/O thread waited for reads, and for staging memory with no read in flight.
   void add_waits(double read_seconds, double room_seconds) {
