@@ -112,6 +112,10 @@ ChunkForm encode_chunk(EncodeContext& context, std::span<const std::byte> decode
 Status decode_chunk(DecodeContext& context, const ChunkForm& form,
                     std::span<const std::byte> stored, std::span<std::byte> decoded);
 
+/// An upper bound of the working memory that a DecodeContext takes to decode a chunk of that form,
+/// besides its decoders: strips, and whole streams of codecs that do not decode in strips.
+uint64_t decode_scratch_bytes(const ChunkForm& form);
+
 /// The instruction set that lane_huffman decodes with in this process: "scalar", "sse", "avx2",
 /// "avx512" or "neon". The fastest that the processor has, or what the environment variable
 /// QLOAD_KERNEL names; chosen once. Static storage.

@@ -195,6 +195,21 @@ Status decode_whole(DecodeContext::State& state, const StreamForm& form,
 
 }  // namespace
 
+uint64_t decode_scratch_bytes(const ChunkForm& form) {
+  const Filter* filter = form.filter == FilterId::kNone ? nullptr : find_filter(form.filter);
+  if (filter == nullptr) return 0;
+  const size_t widest = *std::ranges::max_element(filter->field_bytes);
+  // A strip of each stream, merged, and the bytes left over; blocks to a strip as in FilteredChunk.
+  const size_t strip_blocks = std::max(kStripBytes / widest / kStripStep, size_t{1}) * kStripStep;
+  uint64_t bytes = 2 * (strip_blocks + 1) * filter->block_bytes;
+  for (uint32_t i = 0; i < form.stream_count; ++i) {
+    const StreamForm& stream = form.streams[i];
+    if (stream.codec != CodecId::kStore && !codec_of(stream).in_strips)
+      bytes += stream.decoded_bytes;
+  }
+  return bytes;
+}
+
 Status decode_chunk(DecodeContext& context, const ChunkForm& form,
                     std::span<const std::byte> stored, std::span<std::byte> decoded) {
   QLOAD_ASSERT(stored.size() == form.stored_bytes);

@@ -26,6 +26,16 @@ FileNames file_names(uint32_t version) {
   return {"/memory.max", "/memory.current"};
 }
 
+// What the kernel keeps for a group of version 1, which does not tell what of it can be had back:
+// all but a few MB of it are names and inodes of files, once a process has walked a tree of them,
+// and counting that as used would refuse loads that fit.
+uint64_t kernel_bytes(const CgroupFolder& folder) {
+  if (folder.version != 1) return 0;
+  const auto text = read_host_text(folder.path + "/memory.kmem.usage_in_bytes");
+  const auto bytes = text ? parse_decimal(*text) : std::nullopt;
+  return bytes.value_or(0);
+}
+
 }  // namespace
 
 std::optional<uint64_t> parse_memory_limit(std::string_view text) {
@@ -43,7 +53,8 @@ uint64_t parse_reclaimable_bytes(std::string_view statistics, uint32_t version) 
     std::string_view name = take_until(line, ' ');
     if (name.substr(0, prefix.size()) != prefix) continue;
     name.remove_prefix(prefix.size());
-    if (name != "inactive_file" && name != "active_file") continue;
+    const bool slab = version != 1 && name == "slab_reclaimable";
+    if (name != "inactive_file" && name != "active_file" && !slab) continue;
     // Nothing, and not a guess, for what overflows: too little headroom is the safe side.
     const auto bytes = parse_decimal(line);
     const auto sum = bytes ? checked_add(reclaimable, *bytes) : std::nullopt;
@@ -68,8 +79,8 @@ std::optional<CgroupMemory> read_cgroup_memory(std::span<const CgroupFolder> fol
     const auto usage_text = read_host_text(folder.path + names.usage);
     const auto usage = usage_text ? parse_decimal(*usage_text) : std::nullopt;
     const auto statistics = read_host_text(folder.path + "/memory.stat", kStatisticsBytesMax);
-    const uint64_t reclaimable =
-        statistics ? parse_reclaimable_bytes(*statistics, folder.version) : 0;
+    const uint64_t files = statistics ? parse_reclaimable_bytes(*statistics, folder.version) : 0;
+    const uint64_t reclaimable = checked_add(files, kernel_bytes(folder)).value_or(files);
     const uint64_t headroom = memory_headroom(*limit, usage.value_or(0), reclaimable);
     if (tightest && tightest->headroom_bytes <= headroom) continue;
     tightest = CgroupMemory{*limit, headroom, folder.path};

@@ -109,9 +109,11 @@ Result<DestinationBlock> allocate_fresh(const LoaderState& state,
   return DestinationBlock::allocate(request.bytes, request.alignment, {}, request.pinning);
 }
 
-uint64_t largest_chunk(std::span<const ChunkRecord> chunks) {
+uint64_t most_scratch(const Index& index, std::span<const ChunkRecord> chunks) {
   uint64_t bytes = 0;
-  for (const ChunkRecord& chunk : chunks) bytes = std::max<uint64_t>(bytes, chunk.decoded_bytes);
+  for (const ChunkRecord& chunk : chunks) {
+    bytes = std::max(bytes, decode_scratch_bytes(index.form(chunk)));
+  }
   return bytes;
 }
 
@@ -150,11 +152,11 @@ uint64_t bookkeeping_bytes(const Index& index, std::span<const uint32_t> tensors
   // Tensors may share chunks without end: no chunk is looked at more often than the index has them.
   uint64_t scratch_bytes = 0;
   if (parts > index.chunks().size()) {
-    scratch_bytes = largest_chunk(index.chunks());
+    scratch_bytes = most_scratch(index, index.chunks());
   } else {
     for (const uint32_t tensor : tensors) {
       const auto chunks = index.chunks_of(index.tensors()[tensor]);
-      scratch_bytes = std::max(scratch_bytes, largest_chunk(chunks));
+      scratch_bytes = std::max(scratch_bytes, most_scratch(index, chunks));
     }
   }
   return kLoadBytes + options.decode_threads * (kThreadBytes + scratch_bytes) +

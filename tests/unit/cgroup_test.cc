@@ -113,8 +113,10 @@ TEST(CgroupMemory, ParsesLimits) {
 }
 
 TEST(CgroupMemory, ParsesReclaimableBytes) {
-  const std::string v2 = "anon 1\nfile 2\ninactive_file 30\nactive_file 400\nshmem 5\n";
-  EXPECT_EQ(parse_reclaimable_bytes(v2, 2), 430u);
+  const std::string v2 =
+      "anon 1\nfile 2\ninactive_file 30\nactive_file 400\nshmem 5\nslab_reclaimable "
+      "5000\nslab_unreclaimable 60000\n";
+  EXPECT_EQ(parse_reclaimable_bytes(v2, 2), 5430u);
   EXPECT_EQ(parse_reclaimable_bytes(v2, 1), 0u);
   const std::string v1 =
       "inactive_file 1\nactive_file 2\ntotal_inactive_file 30\ntotal_active_file 4";
@@ -183,6 +185,8 @@ TEST_F(CgroupTree, Version1) {
   write("m/a/memory.usage_in_bytes", "900");
   write("m/a/memory.stat", "inactive_file 7\ntotal_inactive_file 100\ntotal_active_file 200\n");
   EXPECT_EQ(read()->headroom_bytes, 400u);
+  write("m/a/memory.kmem.usage_in_bytes", "250\n");
+  EXPECT_EQ(read()->headroom_bytes, 650u) << "names and inodes of files can be had back";
 }
 
 // The real system: whatever it is, it is read without a complaint.
