@@ -297,6 +297,7 @@ Status Loader::load_into(const Model& model, std::span<const Destination> destin
                          const LoadOptions& options) {
   return without_throwing([&]() -> Status {
     const auto begin = std::chrono::steady_clock::now();
+    if (options.statistics != nullptr) *options.statistics = {};
     QLOAD_TRY(const auto targets, find_targets(model.state(), destinations));
     std::vector<uint32_t> numbers;
     numbers.reserve(targets.size());

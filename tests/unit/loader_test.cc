@@ -376,6 +376,7 @@ TEST_F(LoaderTest, HookMemoryIsUsedForAWholeLoad) {
     EXPECT_EQ(hook.allocations, 2);
   }
   EXPECT_EQ(hook.releases, 2);
+  options.statistics = nullptr;  // Those above are gone; a load that fails fills them too.
   options.allocator.allocate = [](void*, size_t, size_t) -> void* { return nullptr; };
   EXPECT_EQ(loader->load(model, options).error().code(), ErrorCode::kOutOfMemory);
   options.allocator.release = nullptr;
