@@ -337,6 +337,10 @@ TEST_F(MemoryBudgetTest, ATightControlGroupRefuses) {
     return weights.error().message().find("the control group") != std::string_view::npos ? 3 : 4;
   });
   if (refused == -1) GTEST_SKIP() << "a process may not enter a memory control group here";
+#if !defined(__x86_64__)
+  // An emulator's own memory counts in the group, and may alone be more than it allows.
+  if (refused == -2) GTEST_SKIP() << "the kernel killed the process: it needs more by itself";
+#endif
   EXPECT_EQ(refused, 3) << "-2: the kernel killed it";
 }
 
