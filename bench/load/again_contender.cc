@@ -14,8 +14,8 @@
 namespace qload::bench {
 namespace {
 
-// Stored and decoded bytes of the first load that are enough to have used every slot of the staging
-// memory and every decode thread; loading all of a large model twice would double a benchmark.
+// Stored and decoded bytes of the first load that are enough to have used all of the staging memory
+// and every decode thread; loading all of a large model twice would double a benchmark.
 constexpr uint64_t kFirstLoadBytes = 128ull << 20;
 
 // The Model, the Loader and one touched block for all tensors stay; load() decodes into it.

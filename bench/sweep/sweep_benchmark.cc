@@ -32,7 +32,7 @@ std::unique_ptr<Contender> make_loader(const Sweep& sweep, const SweepPoint& poi
   return make_qload(*sweep.forms.model, options);
 }
 
-// A small ring may not hold the container's largest chunk, or the loader's reads.
+// A small staging area may not hold the container's largest chunk, or the loader's reads.
 bool is_refusal(ErrorCode code) {
   return code == ErrorCode::kInvalidArgument || code == ErrorCode::kUnsupported ||
          code == ErrorCode::kBudgetTooSmall;

@@ -10,7 +10,7 @@ inline constexpr uint8_t kContainerMagic[8] = {0x89, 'Q', 'P', 'K', '\r', '\n', 
 inline constexpr uint32_t kContainerVersion = 1;
 inline constexpr uint64_t kSuperblockBytes = 4096;
 /// Raw bytes next to each other are placed for reading in place from this many on: below it a copy
-/// out of a staging slot is cheaper than a read of its own (docs/format.md, "Placement").
+/// out of the staging memory is cheaper than a read of its own (docs/format.md, "Placement").
 inline constexpr uint32_t kInPlaceBytesMin = 64u << 10;
 inline constexpr uint32_t kIndexMagic = 0x58444951;  // "QIDX"
 

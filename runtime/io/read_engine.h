@@ -1,4 +1,4 @@
-// ReadEngine: asynchronous reads of one file into memory. It has never heard of tensors.
+// ReadEngine: asynchronous reads of up to eight files into memory. It has never heard of tensors.
 #pragma once
 
 #include <cstddef>

@@ -16,7 +16,7 @@ namespace qload::internal {
 namespace {
 
 constexpr uint64_t kStagingBytesMin = 4u << 20;
-// Slots are cut on up to 64 KiB (see DirectFile).
+// Regions of the staging area begin at multiples of up to 64 KiB (see DirectFile).
 constexpr uint64_t kStagingGranule = 64u << 10;
 
 // A chunk's part in a plan: its PlanChunk (24 bytes), or its PlanRawChunk with three reads and

@@ -19,7 +19,7 @@ namespace qload::internal {
 uint64_t staging_within(uint64_t asked_bytes, uint64_t limit_bytes);
 
 /// Shrinks options.staging_bytes to what memory_bytes_max and `groups` leave. kBudgetTooSmall when
-/// memory_bytes_max does not hold the ring: no load would fit. A hook's memory is not bounded.
+/// memory_bytes_max does not hold the area: no load would fit. A hook's memory is not bounded.
 Status fit_staging(LoaderOptions& options, std::span<const CgroupFolder> groups);
 
 /// An upper bound of what planning and running a load of `tensors` takes besides staging and

@@ -133,8 +133,9 @@ ReadPlan plan_reads(const LoaderState& state, const ModelState& model,
 }
 
 // The stage that the others waited for. Decode threads without data wait for storage; an I/O thread
-// without a staging waits for decode threads, and then the larger of their two duties is to blame.
-// Where decode threads read out of the page cache nobody waits, and the largest duty is to blame.
+// without a staging region waits for decode threads, and then the larger of their two duties is to
+// blame. Where decode threads read out of the page cache nobody waits, and the largest duty is to
+// blame.
 LoadStage find_bound(const LoadStatistics& statistics) {
   if (statistics.bytes_decoded == 0) return LoadStage::kNone;
   if (statistics.cache_read_seconds > 0) {

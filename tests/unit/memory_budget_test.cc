@@ -48,7 +48,8 @@ class MemoryBudgetTest : public ::testing::Test {
   }
   MemoryBudgetTest() : model_(Model::open(packed_->path).value()) {}
 
-  /// One thread and the smallest ring, which no limit shrinks: needs are the same each time.
+  /// One thread and the smallest staging area, which no limit shrinks: needs are the same each
+  /// time.
   static LoaderOptions small() {
     LoaderOptions options;
     options.decode_threads = 1;
@@ -132,7 +133,7 @@ TEST_F(MemoryBudgetTest, CallerMemoryDoesNotCount) {
   EXPECT_TRUE(make_loader(options).load(model_, hooked).ok());
 }
 
-TEST_F(MemoryBudgetTest, TheRingShrinksAndMustFit) {
+TEST_F(MemoryBudgetTest, TheStagingAreaShrinksAndMustFit) {
   LoaderOptions options;
   options.ignore_cgroup = true;
   options.memory_bytes_max = 64 * kMiB;
@@ -241,7 +242,7 @@ TEST_F(FakeGroupTest, KeptMemoryIsThereAlready) {
   EXPECT_EQ(state_->kept->kept_bytes(), 0u) << "what is kept goes before a load is refused";
 }
 
-TEST_F(FakeGroupTest, TheRingShrinksToo) {
+TEST_F(FakeGroupTest, TheStagingAreaShrinksToo) {
   write("memory.max", 80 * kMiB);
   write("memory.current", 40 * kMiB);
   const CgroupFolder groups[] = {{group_.path().string(), 2}};

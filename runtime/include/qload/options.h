@@ -93,7 +93,7 @@ struct LoaderOptions {
   /// Bytes that staging and one load may take: its tensors, the plan, scratch memory, and what is
   /// kept for reuse. A hook's memory is the caller's and does not count. 0: no bound of its own.
   /// Either way no more than the process's control group leaves when the load begins. The staging
-  /// ring shrinks to a quarter of that (not below 4 MiB); a load that does not fit is refused with
+  /// area shrinks to a quarter of that (not below 4 MiB); a load that does not fit is refused with
   /// kBudgetTooSmall before it starts. Loads that overlap are checked each for itself.
   uint64_t memory_bytes_max = 0;
   bool ignore_cgroup = false;  ///< Let the control group's memory limit and CPU quota be.
