@@ -77,7 +77,35 @@ TEST(CliPlan, SaysWhenPackingIsNotWorthIt) {
   write_file(empty, SafetensorsBuilder().build());
   EXPECT_NE(plan_json({empty})["advice"][0].get<std::string>().find("nothing to load"),
             std::string::npos);
-  expect_success({"plan", empty});
+  const std::string no_bytes = (directory / "no_bytes").string();
+  write_file(no_bytes, std::string_view());
+  for (const std::string& path : {empty, no_bytes}) {
+    for (const char* target : {"mid", "nvme4"}) {
+      SCOPED_TRACE(path + " for " + target);
+      const std::string text = expect_success({"plan", path, "--target", target}).out;
+      EXPECT_EQ(text.find("nan"), std::string::npos) << text;
+      EXPECT_EQ(text.find("inf"), std::string::npos) << text;
+      EXPECT_NE(text.find("recipe: -\n"), std::string::npos) << text;
+    }
+  }
+}
+
+TEST(CliPlan, APlainLoadHasTheLatencyOfItsFirstRead) {
+  const PackedTiny tiny;
+  for (const auto& [target, latency] : {std::pair("mid", 0.0), {"sd", 800e-6}, {"nvme4", 80e-6}}) {
+    SCOPED_TRACE(target);
+    const auto plain = plan_json({tiny.container, "--target", target})["forms"][0];
+    EXPECT_NEAR(plain["cold"]["overhead_seconds"].get<double>(), latency, 1e-9);
+    EXPECT_EQ(plain["cached"]["overhead_seconds"], 0);
+  }
+}
+
+TEST(CliPlan, NamesFixedCostsWhereTheyAreTheLargestPart) {
+  const PackedTiny tiny;
+  const auto json = plan_json({tiny.container, "--target", "nvme4"});
+  EXPECT_NE(json["advice"][0].get<std::string>().find("fixed costs (0.00300 s) outweigh"),
+            std::string::npos)
+      << json["advice"];
 }
 
 TEST(CliPlan, TakesAProfileFromAFile) {

@@ -8,28 +8,45 @@
 namespace qload::tools {
 namespace {
 
-constexpr double kHardlySmaller = 1.03;
-
 std::string binding_text(const PlannedForm& form) {
   if (form.cold.storage_binds()) return "storage binds it";
   return form.cold.touch_seconds > form.cold.decode_seconds ? "first touch of its memory binds it"
                                                             : "decoding binds it";
 }
 
-/// Why a packed load is not faster.
+/// Three significant digits of what a load takes, down to microseconds: loads of small models
+/// differ in the third.
+std::string duration_text(double seconds) {
+  if (seconds >= 1) return format_seconds(seconds);
+  int decimals = 3;
+  for (double next = 0.1; seconds < next && decimals < 6; next /= 10) ++decimals;
+  return format_fixed(seconds, decimals) + " s";
+}
+
+/// Why a packed load is not faster: the largest part of it, or what made that so large.
 std::string loss_reason(const LoadPlan& plan) {
   const PlannedForm& plain = plan.forms.front();
-  const PlannedForm& packed = plan.forms.back();
-  const double ratio = static_cast<double>(plain.bytes) / static_cast<double>(packed.bytes);
-  const double work_seconds = packed.cold.total() - packed.cold.overhead_seconds;
+  const LoadTime& packed = plan.forms.back().cold;
+  const double work_seconds = packed.total() - packed.overhead_seconds;
+  if (packed.overhead_seconds >= work_seconds) {
+    return text("a load's fixed costs (", duration_text(packed.overhead_seconds),
+                ") outweigh reading and decoding (", duration_text(work_seconds), ")");
+  }
   if (plain.cold.total() >= kWorthMin * work_seconds) {
     return "what it saves in reading, a load's fixed costs take";
   }
-  if (!plain.cold.storage_binds()) {
-    return "even the plain file is read faster than its memory is touched for the first time";
-  }
-  if (ratio < kHardlySmaller) {
+  if (packed.storage_binds()) {
+    // It waits for reading, and reading the plain file takes no longer.
+    const double ratio =
+        static_cast<double>(plain.bytes) / static_cast<double>(plan.forms.back().bytes);
     return text("these weights hardly compress (ratio ", format_fixed(ratio, 3), ")");
+  }
+  if (packed.touch_seconds > packed.decode_seconds) {
+    return plain.cold.storage_binds()
+               ? "the first touch of its memory takes longer than decoding, and both more than "
+                 "they "
+                 "save in reading"
+               : "even the plain file is read faster than its memory is touched for the first time";
   }
   return "storage is as fast as this device decodes";
 }
@@ -44,8 +61,8 @@ std::vector<std::string> load_advice(const LoadPlan& plan) {
   if (plan.speed_up() >= kWorthMin) {
     advice.push_back(text("Packing is worth it on ", printable(plan.target.name), ": ",
                           format_fixed(plan.speed_up(), 2), " times as fast as the plain file (",
-                          format_seconds(packed.cold.total()), " instead of ",
-                          format_seconds(plain.cold.total()), "); ", binding_text(packed), "."));
+                          duration_text(packed.cold.total()), " instead of ",
+                          duration_text(plain.cold.total()), "); ", binding_text(packed), "."));
   } else {
     advice.push_back(text("Packing is not worth it on ", printable(plan.target.name),
                           " for its load time: ", loss_reason(plan), "."));
@@ -61,8 +78,8 @@ std::vector<std::string> load_advice(const LoadPlan& plan) {
   if (std::isfinite(plan.target.device.page_cache_rate)) {
     advice.push_back(plan.cached_speed_up() < 1 / kWorthMin
                          ? text("From the page cache the plain file is faster (",
-                                format_seconds(plain.cached.total()), " instead of ",
-                                format_seconds(packed.cached.total()),
+                                duration_text(plain.cached.total()), " instead of ",
+                                duration_text(packed.cached.total()),
                                 "): pack models that are loaded cold.")
                          : "From the page cache the packed model is no slower.");
   }

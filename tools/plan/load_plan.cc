@@ -20,11 +20,15 @@ std::string name_of(DType dtype) {
 }
 
 /// A plain file is read into fresh memory and that is all: the shortest load that there is of it.
+/// Of a packed load's fixed costs it has its first read's latency. Opening the container, reading
+/// its index and starting threads are the packed load's own.
 PlannedForm plain_form(uint64_t bytes, const TargetDevice& device) {
   TargetDevice plain = device;
-  plain.overhead_seconds = 0;
+  plain.overhead_seconds = std::min(device.overhead_seconds, device.storage_latency_seconds);
   const LoadWork work{.read_bytes = bytes, .decoded_bytes = bytes};
-  return {"plain", bytes, model_load(plain, work), model_cached_load(plain, work)};
+  const LoadTime cold = model_load(plain, work);
+  plain.overhead_seconds = 0;  // Storage is not read.
+  return {"plain", bytes, cold, model_cached_load(plain, work)};
 }
 
 PlannedForm packed_form(std::string name, uint64_t bytes, const LoadWork& work,

@@ -40,7 +40,15 @@ std::string forms_text(const PlannedKind& kind) {
   return out;
 }
 
-std::string recipe_text(const DeviceRecipe& recipe) {
+/// "-" when there is nothing to load: nothing is as fast as nothing.
+std::string speed_up_text(const LoadPlan& plan, const PlannedForm& form) {
+  if (plan.tensor_bytes == 0) return "-";
+  return format_fixed(plan.forms[0].cold.total() / form.cold.total(), 2);
+}
+
+std::string recipe_text(const LoadPlan& plan) {
+  if (plan.tensor_bytes == 0) return "-";
+  const DeviceRecipe& recipe = plan.recipe;
   std::string out =
       text("a second of decoding counts as ", format_fixed(recipe.weight, 3), " of reading");
   if (recipe.lean_share > 0) {
@@ -98,8 +106,7 @@ std::string load_plan_text(const std::string& input, const LoadPlan& plan) {
                    format_ratio(plan.tensor_bytes, form.bytes),
                    seconds_text(form.cold.read_seconds), seconds_text(form.cold.decode_seconds),
                    seconds_text(form.cold.touch_seconds), seconds_text(form.cold.total()),
-                   format_fixed(plan.forms[0].cold.total() / form.cold.total(), 2),
-                   seconds_text(form.cached.total())});
+                   speed_up_text(plan, form), seconds_text(form.cached.total())});
   }
   out += forms.render() + "\n";
   TextTable kinds({"type", "role", ">tensors", ">share", ">ratio", "stored as"});
@@ -110,7 +117,7 @@ std::string load_plan_text(const std::string& input, const LoadPlan& plan) {
                    format_ratio(kind.bytes, kind.stored_bytes), forms_text(kind)});
   }
   out += kinds.render();
-  if (plan.forms.size() > 2) out += text("recipe: ", recipe_text(plan.recipe), "\n");
+  if (plan.forms.size() > 2) out += text("recipe: ", recipe_text(plan), "\n");
   out += "\n";
   for (const std::string& sentence : load_advice(plan)) out += sentence + "\n";
   return out;
