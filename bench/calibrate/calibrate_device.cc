@@ -18,6 +18,7 @@
 #include "format/base/try.h"
 #include "format/input/model_source.h"
 #include "format/pack/pack.h"
+#include "tools/report/size_text.h"
 
 namespace qload::bench {
 namespace {
@@ -29,7 +30,8 @@ constexpr uint32_t kQuickOverheadLoads = 3;
 
 std::string host_name() {
   char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 && name[0] != 0 ? name : "this device";
+  if (gethostname(name, sizeof name - 1) != 0 || name[0] == 0) return "this device";
+  return tools::printable(name).substr(0, tools::kProfileNameMax);
 }
 
 /// A container of one tensor of one block: what is left of a load when there is nothing to load.

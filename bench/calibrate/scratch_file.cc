@@ -12,30 +12,29 @@
 #include "format/base/try.h"
 
 namespace qload::bench {
-namespace {
-
-// The largest read of a sweep, so that no read is cut short by the end.
-constexpr uint64_t kBlockBytes = 4u << 20;
-
-}  // namespace
 
 Result<uint64_t> write_scratch_file(const std::filesystem::path& path, uint64_t bytes_max) {
+  if (bytes_max < kScratchBytesMin) {
+    return Error(ErrorCode::kInvalidArgument, text("a scratch file of ", bytes_max,
+                                                   " bytes is too small to measure with; at least ",
+                                                   kScratchBytesMin, " are needed"));
+  }
   std::error_code error;
   const std::filesystem::space_info space = std::filesystem::space(path.parent_path(), error);
   if (error) {
     return Error(ErrorCode::kIo, text(quote(path.parent_path().string()), ": ", error.message()));
   }
   const uint64_t bytes =
-      align_down(std::min<uint64_t>(bytes_max, space.available / 4), kBlockBytes);
+      align_down(std::min<uint64_t>(bytes_max, space.available / 4), kScratchBytesMin);
   if (bytes == 0) {
     return Error(ErrorCode::kNoSpace,
                  text(quote(path.parent_path().string()), ": ", space.available,
-                      " bytes are free; a calibration wants four times ", kBlockBytes));
+                      " bytes are free; a calibration wants four times ", kScratchBytesMin));
   }
-  std::vector<std::byte> block(kBlockBytes);
+  std::vector<std::byte> block(kScratchBytesMin);
   std::mt19937_64 random(1);
   QLOAD_TRY(AtomicFile file, AtomicFile::create(path, {}));
-  for (uint64_t offset = 0; offset < bytes; offset += kBlockBytes) {
+  for (uint64_t offset = 0; offset < bytes; offset += kScratchBytesMin) {
     for (size_t at = 0; at < block.size(); at += sizeof(uint64_t)) {
       const uint64_t word = random();
       std::memcpy(block.data() + at, &word, sizeof word);

@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "bench/calibrate/load_prediction.h"
 #include "bench/calibrate/scratch_file.h"
@@ -22,8 +24,11 @@ namespace {
 
 using test::TempDirectory;
 
-std::string bench(const std::string& arguments) {
-  return std::string(QLOAD_BENCH_PATH) + " " + arguments + " > /dev/null 2>&1";
+/// The exit code of `qload_bench arguments`; -1 when a signal ended it.
+int exit_code_of(const std::string& arguments) {
+  const std::string command = std::string(QLOAD_BENCH_PATH) + " " + arguments + " > /dev/null 2>&1";
+  const int status = std::system(command.c_str());
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 TEST(Calibrate, QuickRunWritesAProfileThatPackTakes) {
@@ -62,16 +67,29 @@ TEST(Calibrate, QuickRunWritesAProfileThatPackTakes) {
 
 TEST(Calibrate, RefusesWhatItCannotDo) {
   TempDirectory directory;
-  EXPECT_NE(
-      std::system(bench("calibrate --quick --dir " + (directory / "absent").string()).c_str()), 0);
-  EXPECT_NE(std::system(bench("calibrate --throttle 0").c_str()), 0);
-  EXPECT_NE(std::system(bench("calibrate --threads 5000").c_str()), 0);
-  EXPECT_NE(std::system(
-                bench("predict " + (directory / "absent.qpk").string() + " --target emmc").c_str()),
-            0);
-  EXPECT_EQ(std::system(bench("calibrate --help").c_str()), 0);
-  EXPECT_EQ(std::system(bench("predict --help").c_str()), 0);
+  const std::string here = " --quick --dir " + directory.path().string();
+  // docs/cli.md, "Exit codes": 2 is wrong usage, 5 something that is not there.
+  EXPECT_EQ(exit_code_of("calibrate --quick --dir " + (directory / "absent").string()), 5);
+  EXPECT_EQ(exit_code_of("calibrate --throttle 0" + here), 2);
+  EXPECT_EQ(exit_code_of("calibrate --threads 5000" + here), 2);
+  EXPECT_EQ(exit_code_of("calibrate --file-size 0" + here), 2);
+  EXPECT_EQ(exit_code_of("calibrate --name " + std::string(33, 'n') + here), 2);
+  EXPECT_EQ(exit_code_of("predict " + (directory / "absent.qpk").string() + " --target emmc"), 5);
+  EXPECT_EQ(exit_code_of("calibrate --help"), 0);
+  EXPECT_EQ(exit_code_of("predict --help"), 0);
   EXPECT_TRUE(test::list_directory(directory.path()).empty());
+}
+
+TEST(Calibrate, AFileTooSmallIsWrongUsage) {
+  TempDirectory directory;
+  const std::string said = (directory / "said").string();
+  const std::string command = std::string(QLOAD_BENCH_PATH) + " calibrate --file-size 1K --dir " +
+                              directory.path().string() + " 2> " + said;
+  const int status = std::system(command.c_str());
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 2) << status;
+  const auto bytes = test::read_file(said);
+  EXPECT_THAT(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+              testing::HasSubstr("--file-size is 1024 bytes; expected at least 4194304"));
 }
 
 // Where a sandbox refuses io_uring and the file system O_DIRECT, the measurement goes on and says
@@ -94,10 +112,22 @@ TEST(Calibrate, GoesOnWithoutIoUringAndDirectReads) {
 
 TEST(Calibrate, AnInterruptLeavesNothing) {
   TempDirectory directory;
-  const std::string command = std::string("timeout -s INT 1 ") + QLOAD_BENCH_PATH +
-                              " calibrate --file-size 64M --dir " + directory.path().string() +
-                              " > /dev/null 2>&1";
-  EXPECT_NE(std::system(command.c_str()), 0);
+  const std::string command = std::string("timeout --preserve-status -s INT 3 ") +
+                              QLOAD_BENCH_PATH + " calibrate --file-size 512M --dir " +
+                              directory.path().string() + " > /dev/null 2>&1";
+  // Whether there was something to leave: the scratch directory, seen while calibrate runs.
+  bool began = false;
+  std::jthread watcher([&](const std::stop_token& stop) {
+    while (!stop.stop_requested() && !began) {
+      began = !test::list_directory(directory.path()).empty();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  const int status = std::system(command.c_str());
+  watcher.request_stop();
+  watcher.join();
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 130) << status;
+  EXPECT_TRUE(began);
   EXPECT_TRUE(test::list_directory(directory.path()).empty());
 }
 
@@ -140,7 +170,9 @@ TEST(ScratchFile, IsAsLargeAsAskedAndReads) {
   }
   EXPECT_TRUE((*reader)->read_seconds(4096, 4096).ok());
   EXPECT_TRUE((*reader)->cached_rate(2).ok());
-  EXPECT_FALSE(write_scratch_file(directory / "small", 4095).ok());
+  const auto small = write_scratch_file(directory / "small", kScratchBytesMin - 1);
+  ASSERT_FALSE(small.ok());
+  EXPECT_EQ(small.error().code(), ErrorCode::kInvalidArgument);
   EXPECT_FALSE(StorageReader::open(directory / "absent", 1).ok());
 }
 

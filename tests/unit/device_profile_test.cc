@@ -123,6 +123,17 @@ TEST(DeviceProfile, WhatIsNotModelledMayBeNull) {
             std::string::npos);
 }
 
+// A name stands in each row of a table.
+TEST(DeviceProfile, NamesAreShort) {
+  Json json = emmc();
+  json["name"] = std::string(kProfileNameMax, 'n');
+  EXPECT_TRUE(parse_profile(json.dump()).ok());
+  json["name"] = std::string(kProfileNameMax + 1, 'n');
+  EXPECT_EQ(refusal(json.dump()), "\"name\" is 33 characters long; expected at most 32");
+  json["name"] = std::string(9, '\t');  // Shown as \x09.
+  EXPECT_EQ(refusal(json.dump()), "\"name\" is 36 characters long; expected at most 32");
+}
+
 TEST(DeviceProfile, OtherTextIsNoProfile) {
   EXPECT_EQ(refusal(""), "is not JSON");
   EXPECT_EQ(refusal("{"), "is not JSON");
@@ -156,6 +167,11 @@ TEST(DeviceProfile, FilesAreFoundAndNamed) {
   ASSERT_TRUE(profile.ok()) << profile.error().message();
   EXPECT_EQ(profile->name, "mine.json");
   EXPECT_EQ(profile->device.storage_bytes_per_second, 123e6);
+  const std::string long_path = (directory / (std::string(60, 'p') + ".json")).string();
+  test::write_file(long_path, std::string_view(json.dump()));
+  const auto long_named = find_profile(long_path);
+  ASSERT_TRUE(long_named.ok()) << long_named.error().message();
+  EXPECT_EQ(long_named->name, std::string(kProfileNameMax, 'p'));
   const auto absent = find_profile("floppy");
   ASSERT_FALSE(absent.ok());
   EXPECT_EQ(absent.error().code(), ErrorCode::kNotFound);

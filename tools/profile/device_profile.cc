@@ -8,6 +8,7 @@
 #include "format/base/format_text.h"
 #include "format/base/try.h"
 #include "tools/profile/profile_json.h"
+#include "tools/report/size_text.h"
 
 namespace qload::tools {
 namespace {
@@ -118,7 +119,8 @@ Result<DeviceProfile> find_profile(const std::string& name_or_path) {
   auto profile = parse_profile({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   if (!profile.ok()) return profile.error().at(quote(name_or_path));
   if (profile->name.empty()) {
-    profile->name = std::filesystem::path(name_or_path).filename().string();
+    const std::string file_name = std::filesystem::path(name_or_path).filename().string();
+    profile->name = printable(file_name).substr(0, kProfileNameMax);
   }
   return profile;
 }

@@ -17,6 +17,9 @@ struct DeviceProfile {
   TargetDevice device;
 };
 
+/// Characters of a profile's name: a name stands in each row of a plan's table.
+inline constexpr size_t kProfileNameMax = 32;
+
 /// The profile by which `qpack plan` judges without --target: the default recipe's device.
 inline constexpr std::string_view kDefaultProfile = "mid";
 

@@ -6,6 +6,7 @@
 
 #include "format/base/format_text.h"
 #include "format/base/try.h"
+#include "tools/report/size_text.h"
 
 namespace qload::tools {
 namespace {
@@ -159,6 +160,11 @@ Result<DeviceProfile> parse_profile(std::string_view text_of_file) {
   if (root.is_discarded()) return Error(ErrorCode::kCorrupt, "is not JSON");
   QLOAD_CHECK(check_version(root));
   DeviceProfile profile{optional_text(root, "name"), optional_text(root, "description"), {}};
+  // As tables show it: what is not printable takes more room.
+  if (const size_t length = printable(profile.name).size(); length > kProfileNameMax) {
+    return Error(ErrorCode::kCorrupt, text("\"name\" is ", length,
+                                           " characters long; expected at most ", kProfileNameMax));
+  }
   QLOAD_CHECK(read_device(root, profile.device));
   QLOAD_CHECK(check_device(profile.device));
   return profile;
