@@ -205,6 +205,13 @@ TEST(CliCommands, LoadKeepsToItsLimits) {
                       "--ignore-cgroup", "--nice", "5", "--threads", "1"}));
   EXPECT_EQ(json["loads"][0]["staging_bytes"], 16 << 20);
   expect_failure({"load", tiny.container, "--memory", "3M"}, 1, "memory_bytes_max allows 3145728");
+  for (const char* memory : {"3M", "4M"}) {  // Refused by Loader::create, and by the load.
+    expect_failure({"load", tiny.container, "--memory", memory}, 1,
+                   "; the options are --memory, --staging and --ignore-cgroup");
+  }
+  expect_success({"load", tiny.container, "--memory", "0", "--processors", "any"});
+  const std::string help = expect_success({"load", "--help"}).out;
+  EXPECT_NE(help.find("0: no limit"), std::string::npos) << help;
   expect_failure({"load", tiny.container, "--processors", "262143"}, 2,
                  "processor 262143 is not one of the");
 }

@@ -32,6 +32,8 @@ const std::map<std::string, PageCache> kPageCacheModes = {{"auto", PageCache::kA
 const std::map<std::string, HugePages> kHugePageModes = {
     {"auto", HugePages::kAuto}, {"never", HugePages::kNever}, {"always", HugePages::kAlways}};
 
+constexpr std::string_view kAnyProcessor = "any";
+
 struct LoadArguments {
   std::string input;
   std::string check;
@@ -45,7 +47,7 @@ struct LoadArguments {
   std::vector<std::string> tensors;
   uint64_t read_bytes = LoaderOptions{}.read_bytes;
   std::optional<int> nice;
-  std::string processors;
+  std::string processors{kAnyProcessor};
   uint32_t repeat = 1;
   bool json = false;
   LoaderOptions loader;
@@ -132,6 +134,14 @@ Result<Loader> create_loader(const LoadArguments& arguments,
   return Loader::create(options);
 }
 
+/// A refusal names the library's options; this adds the command's.
+int fail_load(const Session& session, const Error& error) {
+  if (error.code() != ErrorCode::kBudgetTooSmall) return fail(session, error);
+  return fail(session, Error(error.code(),
+                             text(error.message(),
+                                  "; the options are --memory, --staging and --ignore-cgroup")));
+}
+
 int run_load(const LoadArguments& arguments, const Session& session) {
   ModelOptions model_options;
   if (!arguments.digest.empty()) {
@@ -141,13 +151,13 @@ int run_load(const LoadArguments& arguments, const Session& session) {
   }
   if (arguments.read_bytes > UINT32_MAX) return fail_usage("--read-size is at most 16M");
   std::optional<std::vector<uint32_t>> processors{std::in_place};
-  if (!arguments.processors.empty()) processors = parse_number_list(arguments.processors);
+  if (arguments.processors != kAnyProcessor) processors = parse_number_list(arguments.processors);
   if (!processors) return fail_usage("--processors takes a list such as 0-3,8");
 
   const auto model = Model::open(arguments.input, model_options);
   if (!model.ok()) return fail(session, model.error());
   auto loader = create_loader(arguments, *processors);
-  if (!loader.ok()) return fail(session, loader.error());
+  if (!loader.ok()) return fail_load(session, loader.error());
   std::optional<ModelSource> source;
   if (!arguments.check.empty()) {
     auto opened = open_model_source(arguments.check, OpenAs::kDetect);
@@ -158,7 +168,7 @@ int run_load(const LoadArguments& arguments, const Session& session) {
   for (uint32_t i = 0; i < arguments.repeat; ++i) {
     const Status status =
         load_once(arguments, session, *loader, *model, source ? &*source : nullptr, outcome);
-    if (!status.ok()) return fail(session, status.error());
+    if (!status.ok()) return fail_load(session, status.error());
   }
   return print_outcome(arguments, *model, outcome);
 }
@@ -193,7 +203,7 @@ void add_load_command(CommandLine& line, Session& session) {
   command.number("--queue-depth", a.loader.queue_depth, {1, 4096}, "Reads in flight (default: 32)");
   command.size("--staging", a.loader.staging_bytes, "Staging memory, 1M to 1G (default: 32M)");
   command.size("--memory", a.loader.memory_bytes_max,
-               "Staging and tensors together (default: what the control group leaves)");
+               "Staging and tensors together; 0: no limit but the control group's (default: 0)");
   command.flag("--ignore-cgroup", a.loader.ignore_cgroup,
                "Let the control group's memory limit and CPU quota be");
   command.size("--read-size", a.read_bytes, "Largest read, 64K to 16M (default: 1M)");
