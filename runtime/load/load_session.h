@@ -46,8 +46,8 @@ class LoadSession : public DecodeWork {
   /// Waits, at most `limit`, until every job is done. True: the session may be destroyed.
   bool wait_finished(std::chrono::milliseconds limit);
 
-  /// Gives back the turn to get staging memory that a decode thread may have taken while the load was
-  /// stopping. When finished.
+  /// Gives back the turn to get staging memory that a decode thread may have taken while the load
+  /// was stopping. When finished.
   void give_up_turn() { setup_.staging->give_up(this); }
 
   /// Read number `read` of the plan is there, in staging region `region` or in place; takes over
