@@ -29,7 +29,7 @@ struct CodecParameters {
   int level = 1;
   /// zstd without match search: entropy coding only. On weights of one distribution it is as small
   /// as any level and decodes up to 3 times as fast; mixes of small tensors can be smaller with a
-  /// level (docs/performance.md, "Codecs and chunk size").
+  /// level (docs/performance.md, "Codecs").
   bool literals_only = true;
   bool operator==(const CodecParameters&) const = default;
 };

@@ -55,8 +55,12 @@ Result<std::unique_ptr<IoThread>> start_io(const LoaderState& state, IoBackend b
   IoThread::Options io;
   io.backend = backend;
   io.engine.queue_depth = options.queue_depth;
-  io.staging = state.staging.memory();
-  // Half of the staging memory in flight, so that reading and decoding overlap.
+  // Regions are given out lowest first: a load seldom comes further than this, and what is
+  // registered is touched.
+  constexpr size_t kRegisteredBytesMax = 16u << 20;
+  const std::span<std::byte> staging = state.staging.memory();
+  io.staging = staging.first(std::min(staging.size(), kRegisteredBytesMax));
+  // At most half of the staging memory in flight, so that reading and decoding overlap.
   io.largest.part_bytes = options.read_bytes;
   io.largest.in_flight_bytes = static_cast<uint32_t>(options.staging_bytes / 2);
   // The decode threads' niceness would let them wait for it.

@@ -8,15 +8,15 @@ namespace qload {
 
 /// How a file is read.
 struct ReadShape {
-  uint32_t part_bytes = 1u << 20;        ///< Largest single read.
-  uint32_t in_flight_bytes = 16u << 20;  ///< Most bytes in flight.
+  uint32_t part_bytes = 1u << 20;       ///< Largest single read.
+  uint32_t in_flight_bytes = 8u << 20;  ///< Most bytes in flight.
   bool operator==(const ReadShape&) const = default;
 };
 
 /// Tries a few shapes on the first reads of a load, each a good one on some drive, and stays with
 /// the fastest. Pure: time comes in as an argument. One thread (the I/O thread).
 ///
-/// The largest shape comes first and is the answer unless another is clearly faster. A slow drive
+/// The first shape has large parts and is the answer unless another is clearly faster. A slow drive
 /// and a load that decoding binds keep it without a trial: there the shape of reads decides
 /// nothing.
 class ReadTuner {

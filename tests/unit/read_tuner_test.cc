@@ -9,6 +9,7 @@ namespace qload {
 namespace {
 
 constexpr ReadShape kLargest{1u << 20, 16u << 20};
+constexpr ReadShape kFirst{1u << 20, 8u << 20};
 
 /// A drive whose rate depends on the shape. Feeds `bytes` bytes in parts; returns the time after.
 double run(ReadTuner& tuner, uint64_t bytes, double seconds,
@@ -22,11 +23,11 @@ double run(ReadTuner& tuner, uint64_t bytes, double seconds,
   return seconds;
 }
 
-TEST(ReadTuner, KeepsTheLargestShapeWhereNoneIsFaster) {
+TEST(ReadTuner, KeepsTheFirstShapeWhereNoneIsFaster) {
   ReadTuner tuner(kLargest);
   run(tuner, 512u << 20, 0, [](const ReadShape&) { return 2e9; });
   EXPECT_TRUE(tuner.settled());
-  EXPECT_EQ(tuner.shape(), kLargest);
+  EXPECT_EQ(tuner.shape(), kFirst);
 }
 
 TEST(ReadTuner, FindsAFasterShapeAndStaysWithIt) {
@@ -48,14 +49,14 @@ TEST(ReadTuner, ASmallGainIsNone) {
   ReadTuner tuner(kLargest);
   run(tuner, 512u << 20, 0,
       [](const ReadShape& shape) { return shape.part_bytes == 256u << 10 ? 2.1e9 : 2e9; });
-  EXPECT_EQ(tuner.shape(), kLargest);
+  EXPECT_EQ(tuner.shape(), kFirst);
 }
 
 TEST(ReadTuner, ASlowDriveHasNoTrials) {
   ReadTuner tuner(kLargest);
   run(tuner, 32u << 20, 0, [](const ReadShape&) { return 90e6; });
   EXPECT_TRUE(tuner.settled());
-  EXPECT_EQ(tuner.shape(), kLargest);
+  EXPECT_EQ(tuner.shape(), kFirst);
 }
 
 TEST(ReadTuner, DisturbedTrialsAreRepeatedAndThenGivenUp) {
@@ -74,7 +75,7 @@ TEST(ReadTuner, DisturbedTrialsAreRepeatedAndThenGivenUp) {
     tuner.disturbed();
   }
   EXPECT_TRUE(tuner.settled());
-  EXPECT_EQ(tuner.shape(), kLargest);
+  EXPECT_EQ(tuner.shape(), kFirst);
 }
 
 // Options bound what is tried.
@@ -90,8 +91,8 @@ TEST(ReadTuner, NeverExceedsTheLargestShape) {
       return 1e9 + shape.part_bytes;
     });
     EXPECT_TRUE(tuner.settled());
-    EXPECT_EQ(part_bytes, largest.part_bytes);
-    EXPECT_EQ(in_flight_bytes, largest.in_flight_bytes);
+    EXPECT_LE(part_bytes, largest.part_bytes);
+    EXPECT_LE(in_flight_bytes, largest.in_flight_bytes);
   }
 }
 
