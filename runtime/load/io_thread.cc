@@ -17,9 +17,9 @@ namespace {
 // from the page cache more than the processors of an edge device can copy (docs/performance.md).
 constexpr uint32_t kPreadThreads = 8;
 
-// Registering staging memory touches all of it, 6 ms for 32 MiB, and then saves half of the
-// system's share of each read: a load that reads much less than this ends sooner without
-// (docs/performance.md, "Opening").
+// Registering staging memory touches it, some 3 ms for 16 MiB, and then saves half of the system's
+// share of each read: a load that reads much less than this ends sooner without
+// (docs/performance.md, "Where the time goes").
 constexpr uint64_t kRegistrationBytesMin = 256u << 20;
 
 using Clock = std::chrono::steady_clock;

@@ -1,9 +1,6 @@
 #include "runtime/load/load_session.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <new>
@@ -183,24 +180,12 @@ DecodeWork::Pulled LoadSession::take_cached(uint32_t& number, uint32_t& region) 
 
 Status LoadSession::read_cached(const PlanRead& read, std::byte* data) {
   const File& file = setup_.container->file;
-  uint32_t done = 0;
-  while (done < read.bytes_required) {
-    const ssize_t count = pread(file.descriptor(), data + done, read.bytes_required - done,
-                                static_cast<off_t>(read.offset + done));
-    if (count > 0) {
-      done += static_cast<uint32_t>(count);
-      continue;
-    }
-    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    std::string what = text(quote(file.name()), ": cannot read ", read.bytes_required,
-                            " bytes at offset ", read.offset);
-    if (count < 0) return error_from_errno(std::move(what), errno);
-    return Error(ErrorCode::kCorrupt, text(what, ": the file ends after ", done,
-                                           " of them; it was truncated after it was opened"));
-  }
-  cached_bytes_.fetch_add(done, std::memory_order_relaxed);
+  QLOAD_CHECK(file.read_at(read.offset - file.base_offset(), std::span(data, read.bytes_required)));
+  cached_bytes_.fetch_add(read.bytes_required, std::memory_order_relaxed);
   cached_reads_.fetch_add(1, std::memory_order_relaxed);
-  if (read.in_place != nullptr) cached_in_place_.fetch_add(done, std::memory_order_relaxed);
+  if (read.in_place != nullptr) {
+    cached_in_place_.fetch_add(read.bytes_required, std::memory_order_relaxed);
+  }
   return Ok{};
 }
 

@@ -102,7 +102,7 @@ Result<std::unique_ptr<LoaderState>> create_loader_state(LoaderOptions options,
   options.processors = {};  // The caller's, and only for as long as create runs.
   if (!options.ignore_cgroup) state->memory_groups = find_cgroup_folders("memory");
   QLOAD_CHECK(fit_staging(options, state->memory_groups));
-  state->kept = std::make_shared<DestinationPool>(options.reuse_bytes);
+  state->blocks = std::make_shared<DestinationPool>(options.reuse_bytes);
   state->options = options;
   state->factory = std::move(factory);
   QLOAD_CHECK(state->staging.allocate(options.staging_bytes, options.staging_allocator));
@@ -253,7 +253,7 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   LoadStatistics& statistics = options.statistics != nullptr ? *options.statistics : own_statistics;
   statistics = {};
   auto weights = std::make_unique<internal::WeightsState>();
-  weights->pool = state_->kept;
+  weights->pool = state_->blocks;
   DestinationBlock& block = weights->block;
   QLOAD_TRY(block,
             internal::acquire_block(*state_, state, numbers,
@@ -272,6 +272,7 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   }
   QLOAD_CHECK(loaded);
   block.mark_used(statistics.huge_pages);
+  state_->blocks->filled(block);
   weights->tensors.reserve(numbers.size());
   for (const LoadTarget& target : targets) {
     const TensorInfo& info = state.tensors[target.tensor];

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -20,33 +19,12 @@
 #include "runtime/host/processors.h"
 #include "runtime/load/io_thread.h"
 #include "runtime/load/model_state.h"
+#include "runtime/load/turnstile.h"
 #include "runtime/memory/destination_block.h"
 #include "runtime/memory/destination_pool.h"
 #include "runtime/memory/staging_area.h"
 
 namespace qload::internal {
-
-/// Lets a few loads through at a time, in the order they came.
-class Turnstile {
- public:
-  static constexpr uint32_t kInsideMax = 8;
-  static_assert(kInsideMax <= kFileSlots && kInsideMax <= DecodePool::kWorksMax);
-
-  /// Waits for this caller's turn; kCancelled when `stop` is tripped first.
-  Status enter(const std::stop_token& stop);
-  void leave();
-
- private:
-  void leave_queue(uint64_t ticket);
-  void next_turn();
-
-  std::mutex mutex_;
-  std::condition_variable turned_;
-  uint64_t next_ticket_ = 0;  // Guarded by mutex_, like all below.
-  uint64_t serving_ = 0;      // The first ticket that has not gone in.
-  uint32_t inside_ = 0;
-  std::vector<uint64_t> abandoned_;
-};
 
 /// Members are destroyed last to first: the I/O threads before the pool and the staging they use.
 struct LoaderState {
@@ -56,7 +34,8 @@ struct LoaderState {
   /// Whose memory limits hold, as of create; empty: none are heeded.
   std::vector<CgroupFolder> memory_groups;
   /// Owned by the Loader alone; Weights refer to it weakly.
-  std::shared_ptr<DestinationPool> kept;
+  std::shared_ptr<DestinationPool> blocks;
+  std::mutex admission;  ///< Held while a load's memory is checked and lent.
   StagingArea staging;
   std::unique_ptr<DecodePool> pool;
   std::unique_ptr<IoThread> uring;  ///< Null: not wanted, or refused.

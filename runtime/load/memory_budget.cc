@@ -64,10 +64,14 @@ Status check_option(const LoaderState& state, uint64_t allowed, const MemoryNeed
   if (allowed == 0) return Ok{};
   const uint64_t load_bytes =
       saturating_sum(need.staging_bytes + need.bookkeeping_bytes, need.destination_bytes);
-  if (saturating_sum(load_bytes, state.kept->kept_bytes()) <= allowed) return Ok{};
-  return Error(
-      ErrorCode::kBudgetTooSmall,
-      text(describe(load_bytes, need), ", and LoaderOptions::memory_bytes_max allows ", allowed));
+  const uint64_t lent_bytes = state.blocks->lent_bytes();
+  const uint64_t others = saturating_sum(state.blocks->kept_bytes(), lent_bytes);
+  if (saturating_sum(load_bytes, others) <= allowed) return Ok{};
+  const std::string beside =
+      lent_bytes == 0 ? "" : text(" beside ", lent_bytes, " of other loads' weights");
+  return Error(ErrorCode::kBudgetTooSmall,
+               text(describe(load_bytes, need), beside,
+                    ", and LoaderOptions::memory_bytes_max allows ", allowed));
 }
 
 // Only what has no pages yet still counts against the group's headroom.
@@ -78,9 +82,12 @@ Status check_group(const LoaderState& state, const CgroupMemory& group, MemoryNe
   if (need.destination_there) need.destination_bytes = 0;
   const uint64_t needed =
       saturating_sum(need.staging_bytes + need.bookkeeping_bytes, need.destination_bytes);
-  if (needed <= group.headroom_bytes) return Ok{};
+  const uint64_t promised = state.blocks->unfilled_bytes();  // To loads under way.
+  if (saturating_sum(needed, promised) <= group.headroom_bytes) return Ok{};
+  const std::string beside =
+      promised == 0 ? "" : text(" beside ", promised, " that loads under way will fill");
   return Error(ErrorCode::kBudgetTooSmall,
-               text(describe(needed, need), ", and the control group ", quote(group.folder),
+               text(describe(needed, need), beside, ", and the control group ", quote(group.folder),
                     " allows ", group.headroom_bytes, ", what is left of its limit of ",
                     group.limit_bytes, " (LoaderOptions::ignore_cgroup overrides)"));
 }
@@ -103,9 +110,9 @@ MemoryNeed base_need(const LoaderState& state, const ModelState& model,
 Result<DestinationBlock> allocate_fresh(const LoaderState& state,
                                         const DestinationPool::Request& request) {
   auto block = DestinationBlock::allocate(request.bytes, request.alignment, {}, request.pinning);
-  if (block.ok() || state.kept->kept_bytes() == 0) return block;
+  if (block.ok() || state.blocks->kept_bytes() == 0) return block;
   // Kept blocks hold memory, and part of what may be locked.
-  state.kept->clear();
+  state.blocks->clear();
   return DestinationBlock::allocate(request.bytes, request.alignment, {}, request.pinning);
 }
 
@@ -163,34 +170,42 @@ uint64_t bookkeeping_bytes(const Index& index, std::span<const uint32_t> tensors
          tensors.size() * kTensorBytes + parts * kPartBytes + long_reads * kReadBytes;
 }
 
-Result<DestinationBlock> acquire_block(const LoaderState& state, const ModelState& model,
+// One load at a time: what is checked and what is lent is one decision.
+Result<DestinationBlock> acquire_block(LoaderState& state, const ModelState& model,
                                        std::span<const uint32_t> tensors,
                                        const DestinationPool::Request& request,
                                        const Allocator& hook) {
+  const std::lock_guard lock(state.admission);
   if (hook.allocate != nullptr) {
     QLOAD_CHECK(check_budget_into(state, model, tensors));
     return DestinationBlock::allocate(request.bytes, request.alignment, hook, request.pinning);
   }
-  std::optional<DestinationBlock> kept = state.kept->take(request);
+  std::optional<DestinationBlock> kept = state.blocks->take(request);
   const MemoryLimits limits = read_limits(state);
   if (limits.any()) {
     MemoryNeed need = base_need(state, model, tensors);
     need.destination_bytes = kept ? kept->own_bytes() : request.bytes;
     need.destination_there = kept.has_value();
     Status fits = check_limits(state, limits, need);
-    if (!fits.ok() && (kept || state.kept->kept_bytes() > 0)) {
+    if (!fits.ok() && (kept || state.blocks->kept_bytes() > 0)) {
       // What is kept for later loads must not keep this one from running, and a kept block may be
       // up to twice what is needed.
       kept.reset();
-      state.kept->clear();
+      state.blocks->clear();
       need.destination_bytes = request.bytes;
       need.destination_there = false;
       fits = check_limits(state, read_limits(state), need);
     }
     if (!fits.ok()) return fits.error().at(quote(model.container.file.name()));
   }
-  if (kept) return std::move(*kept);
-  return allocate_fresh(state, request);
+  DestinationBlock block;
+  if (kept) {
+    block = std::move(*kept);
+  } else {
+    QLOAD_TRY(block, allocate_fresh(state, request));
+  }
+  state.blocks->lend(block);
+  return block;
 }
 
 Status check_budget_into(const LoaderState& state, const ModelState& model,
@@ -199,8 +214,8 @@ Status check_budget_into(const LoaderState& state, const ModelState& model,
   if (!limits.any()) return Ok{};
   const MemoryNeed need = base_need(state, model, tensors);
   Status fits = check_limits(state, limits, need);
-  if (!fits.ok() && state.kept->kept_bytes() > 0) {
-    state.kept->clear();
+  if (!fits.ok() && state.blocks->kept_bytes() > 0) {
+    state.blocks->clear();
     fits = check_limits(state, read_limits(state), need);
   }
   if (!fits.ok()) return fits.error().at(quote(model.container.file.name()));

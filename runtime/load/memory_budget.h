@@ -28,8 +28,9 @@ uint64_t bookkeeping_bytes(const Index& index, std::span<const uint32_t> tensors
                            const LoaderOptions& options);
 
 /// Memory for `tensors` of `model`: the hook's, a kept block, or a fresh one. kBudgetTooSmall when
-/// a limit does not hold the load, after blocks kept for later loads have been freed.
-Result<DestinationBlock> acquire_block(const LoaderState& state, const ModelState& model,
+/// a limit does not hold the load, after blocks kept for later loads have been freed. The block is
+/// lent (DestinationPool::lend): its Weights end the loan.
+Result<DestinationBlock> acquire_block(LoaderState& state, const ModelState& model,
                                        std::span<const uint32_t> tensors,
                                        const DestinationPool::Request& request,
                                        const Allocator& hook);

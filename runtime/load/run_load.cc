@@ -251,46 +251,6 @@ Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const 
 
 }  // namespace
 
-Status Turnstile::enter(const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
-  const uint64_t ticket = next_ticket_++;
-  while (serving_ != ticket || inside_ == kInsideMax) {
-    if (stop.stop_requested()) {
-      leave_queue(ticket);
-      return Error(ErrorCode::kCancelled, "cancelled while waiting for other loads to finish");
-    }
-    turned_.wait_for(lock, kProgressInterval);
-  }
-  ++inside_;
-  next_turn();
-  return Ok{};
-}
-
-void Turnstile::leave_queue(uint64_t ticket) {
-  if (ticket == serving_) {
-    next_turn();
-  } else {
-    abandoned_.push_back(ticket);
-  }
-}
-
-void Turnstile::next_turn() {
-  ++serving_;
-  for (auto found = std::find(abandoned_.begin(), abandoned_.end(), serving_);
-       found != abandoned_.end();
-       found = std::find(abandoned_.begin(), abandoned_.end(), serving_)) {
-    abandoned_.erase(found);
-    ++serving_;
-  }
-  turned_.notify_all();
-}
-
-void Turnstile::leave() {
-  const std::lock_guard lock(mutex_);
-  --inside_;
-  turned_.notify_all();
-}
-
 Status run_load(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
                 const DestinationBlock* block, const LoadOptions& options,
                 std::chrono::steady_clock::time_point begin) {

@@ -7,7 +7,10 @@
 namespace qload {
 
 internal::WeightsState::~WeightsState() {
-  if (const auto kept = pool.lock()) kept->give_back(std::move(block));
+  const auto blocks = pool.lock();
+  if (blocks == nullptr) return;
+  blocks->end_loan(block);
+  blocks->give_back(std::move(block));
 }
 
 void internal::WeightsState::sort_names() {

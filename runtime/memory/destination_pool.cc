@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "runtime/memory/resident_bytes.h"
+
 namespace qload {
 
 DestinationBlock DestinationPool::remove(size_t position) noexcept {
@@ -58,6 +60,37 @@ void DestinationPool::clear() noexcept {
 uint64_t DestinationPool::kept_bytes() const {
   const std::lock_guard lock(mutex_);
   return kept_bytes_;
+}
+
+void DestinationPool::lend(const DestinationBlock& block) {
+  if (block.own_bytes() == 0) return;
+  const std::lock_guard lock(mutex_);
+  unfilled_.push_back({block.data(), block.bytes()});
+  lent_bytes_ += block.own_bytes();
+}
+
+void DestinationPool::filled(const DestinationBlock& block) noexcept {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(unfilled_, [&](const auto& bytes) { return bytes.data() == block.data(); });
+}
+
+void DestinationPool::end_loan(const DestinationBlock& block) noexcept {
+  if (block.own_bytes() == 0) return;
+  filled(block);
+  const std::lock_guard lock(mutex_);
+  lent_bytes_ -= block.own_bytes();
+}
+
+uint64_t DestinationPool::lent_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return lent_bytes_;
+}
+
+uint64_t DestinationPool::unfilled_bytes() const {
+  const std::lock_guard lock(mutex_);
+  uint64_t missing = 0;
+  for (const auto& bytes : unfilled_) missing += bytes.size() - resident_bytes(bytes);
+  return missing;
 }
 
 }  // namespace qload

@@ -1,4 +1,4 @@
-// Destination blocks of earlier loads, kept for later ones.
+// The destination blocks of a Loader: those lent to its Weights, and those kept for later loads.
 #pragma once
 
 #include <array>
@@ -6,15 +6,18 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "qload/options.h"
 #include "runtime/memory/destination_block.h"
 
 namespace qload {
 
-/// Keeps used mappings, so that the next load touches no fresh memory: their pages are there. A
-/// Loader owns the pool and its Weights refer to it weakly: Weights that outlive the Loader give
-/// their memory to the system. Any thread may call everything.
+/// Keeps used mappings, so that the next load touches no fresh memory: their pages are there; and
+/// counts what is lent, so that a limit holds for all loads together. A Loader owns the pool and
+/// its Weights refer to it weakly: Weights that outlive the Loader give their memory to the system.
+/// Any thread may call everything.
 class DestinationPool {
  public:
   /// What a load asks of its block.
@@ -44,6 +47,15 @@ class DestinationPool {
 
   uint64_t kept_bytes() const;
 
+  /// Counts `block` as lent until end_loan(), and as unfilled until filled() or that. A hook's
+  /// memory and a block without any count as nothing. May throw std::bad_alloc.
+  void lend(const DestinationBlock& block);
+  void filled(const DestinationBlock& block) noexcept;
+  void end_loan(const DestinationBlock& block) noexcept;
+  uint64_t lent_bytes() const;
+  /// What unfilled blocks have no pages for yet: the kernel does not count it, and will.
+  uint64_t unfilled_bytes() const;
+
  private:
   // A program keeps few models apart; the oldest makes room for a seventeenth.
   static constexpr size_t kBlockCountMax = 16;
@@ -56,6 +68,8 @@ class DestinationPool {
   Blocks blocks_;  // The first count_, oldest first. Guarded by mutex_, like all below.
   size_t count_ = 0;
   uint64_t kept_bytes_ = 0;
+  uint64_t lent_bytes_ = 0;
+  std::vector<std::span<const std::byte>> unfilled_;
 };
 
 }  // namespace qload

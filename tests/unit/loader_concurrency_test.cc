@@ -15,41 +15,21 @@
 
 #include "format/base/file.h"
 #include "runtime/load/loader_state.h"
-#include "tests/support/packed_model.h"
+#include "tests/support/packed_model_suite.h"
 
 namespace qload {
 namespace {
 
 using internal::Turnstile;
-using test::PackedModel;
-using test::TempDirectory;
 
-class LoaderConcurrencyTest : public ::testing::Test {
+class LoaderConcurrencyTest : public test::PackedModelSuite {
  protected:
-  static void SetUpTestSuite() {
-    directory_ = new TempDirectory();
-    packed_ = new PackedModel(test::pack_loader_fixture(*directory_));
-  }
-  static void TearDownTestSuite() {
-    delete packed_;
-    delete directory_;
-  }
-  static Model open() {
-    auto model = Model::open(packed_->path);
-    EXPECT_TRUE(model.ok());
-    return std::move(model).value();
-  }
   static void drop_from_cache() {
-    auto file = File::open(packed_->path);
+    auto file = File::open(shared_model_->path);
     ASSERT_TRUE(file.ok());
     (void)posix_fadvise(file->descriptor(), 0, 0, POSIX_FADV_DONTNEED);
   }
-
-  static TempDirectory* directory_;
-  static PackedModel* packed_;
 };
-TempDirectory* LoaderConcurrencyTest::directory_ = nullptr;
-PackedModel* LoaderConcurrencyTest::packed_ = nullptr;
 
 // Whole loads, named ones, cold, cached and cancelled ones, through little staging memory.
 TEST_F(LoaderConcurrencyTest, LoadsOfAllKindsShareALoader) {
@@ -84,7 +64,7 @@ TEST_F(LoaderConcurrencyTest, LoadsOfAllKindsShareALoader) {
           const bool whole = generator() % 2 == 0;
           auto weights = whole ? loader->load(model, load) : loader->load(model, names, load);
           if (weights.ok()) {
-            test::expect_weights(*weights, *packed_, whole);
+            test::expect_weights(*weights, packed_, whole);
             ++good;
           } else {
             EXPECT_TRUE(cancel);
@@ -113,7 +93,7 @@ TEST_F(LoaderConcurrencyTest, LoadersShareNothing) {
         load.page_cache = number % 2 == 0 ? PageCache::kBypass : PageCache::kAuto;
         auto weights = loader->load(model, load);
         ASSERT_TRUE(weights.ok()) << weights.error().message();
-        test::expect_weights(*weights, *packed_);
+        test::expect_weights(*weights, packed_);
       }
     });
   }
@@ -133,7 +113,7 @@ TEST_F(LoaderConcurrencyTest, ALoadDoesNotWaitForAnother) {
     std::thread other([&] {
       auto weights = loader->load(model);
       ASSERT_TRUE(weights.ok());
-      test::expect_weights(*weights, *packed_);
+      test::expect_weights(*weights, packed_);
       ++inner;
     });
     other.join();

@@ -11,25 +11,13 @@
 #include <thread>
 
 #include "format/base/file.h"
-#include "format/container/container_reader.h"
-#include "tests/support/packed_model.h"
+#include "tests/support/packed_model_suite.h"
 
 namespace qload {
 namespace {
 
-using test::PackedModel;
 using test::TempDirectory;
 using ::testing::HasSubstr;
-
-// Sets an environment variable for one scope.
-class ScopedVariable {
- public:
-  ScopedVariable(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
-  ~ScopedVariable() { unsetenv(name_); }
-
- private:
-  const char* name_;
-};
 
 bool uring_here() {
   LoaderOptions options;
@@ -37,34 +25,15 @@ bool uring_here() {
   return Loader::create(options).ok();
 }
 
-// Packed once: packing is not what these tests are about.
-class LoaderTest : public ::testing::Test {
+class LoaderTest : public test::PackedModelSuite {
  protected:
-  static void SetUpTestSuite() {
-    shared_directory_ = new TempDirectory();
-    shared_model_ = new PackedModel(test::pack_loader_fixture(*shared_directory_));
-  }
-  static void TearDownTestSuite() {
-    delete shared_model_;
-    delete shared_directory_;
-  }
   void SetUp() override {
     unsetenv("QLOAD_IO");
     unsetenv("QLOAD_DIRECT");
   }
-  Model open() {
-    auto model = Model::open(model_.path);
-    EXPECT_TRUE(model.ok()) << (model.ok() ? "" : model.error().message());
-    return std::move(model).value();
-  }
 
-  static TempDirectory* shared_directory_;
-  static PackedModel* shared_model_;
   TempDirectory directory_;  // This test's own.
-  const PackedModel& model_ = *shared_model_;
 };
-TempDirectory* LoaderTest::shared_directory_ = nullptr;
-PackedModel* LoaderTest::shared_model_ = nullptr;
 
 struct Way {
   IoBackend io;
@@ -103,7 +72,7 @@ TEST_F(LoaderTest, EveryWayGivesTheSameBytes) {
       load.statistics = &statistics;
       auto weights = loader->load(model, load);
       ASSERT_TRUE(weights.ok()) << weights.error().message();
-      test::expect_weights(*weights, model_);
+      test::expect_weights(*weights, packed_);
       EXPECT_EQ(statistics.bytes_decoded, model.decoded_bytes());
       EXPECT_GE(statistics.bytes_read, statistics.bytes_stored);
       EXPECT_LE(statistics.bytes_read, statistics.bytes_stored + statistics.read_count * 8192);
@@ -128,7 +97,7 @@ TEST_F(LoaderTest, NamedTensorsOnly) {
   auto weights = loader->load(model, names, options);
   ASSERT_TRUE(weights.ok()) << weights.error().message();
   EXPECT_EQ(weights->tensors().size(), 4u);
-  test::expect_weights(*weights, model_, false);
+  test::expect_weights(*weights, packed_, false);
   EXPECT_LT(statistics.bytes_read, model.stored_bytes() * 3 / 4);
 
   const std::string_view unknown[] = {"lm_head.raw", "absent"};
@@ -161,7 +130,7 @@ TEST_F(LoaderTest, IntoCallerMemoryAndNoByteBeyond) {
     const Status status = loader->load_into(model, destinations);
     ASSERT_TRUE(status.ok()) << status.error().message();
     for (size_t i = 0; i < destinations.size(); ++i) {
-      const auto& expected = model_.tensors.at(std::string(destinations[i].name));
+      const auto& expected = packed_.tensors.at(std::string(destinations[i].name));
       ASSERT_TRUE(std::ranges::equal(destinations[i].data, expected)) << destinations[i].name;
       const std::byte* begin = memory[i].data();
       const std::byte* end = begin + memory[i].size();
@@ -196,7 +165,7 @@ TEST_F(LoaderTest, DestinationsAreChecked) {
 TEST_F(LoaderTest, InsideAnotherFileAtAnyOffset) {
   auto loader = Loader::create();
   ASSERT_TRUE(loader.ok());
-  const auto container = test::read_file(model_.path);
+  const auto container = test::read_file(packed_.path);
   for (const size_t offset : {4096u, 777u, 65536u}) {
     std::vector<std::byte> outer(offset, std::byte{0x11});
     outer.insert(outer.end(), container.begin(), container.end());
@@ -208,7 +177,7 @@ TEST_F(LoaderTest, InsideAnotherFileAtAnyOffset) {
     ASSERT_TRUE(model.ok()) << model.error().message();
     auto weights = loader->load(*model);
     ASSERT_TRUE(weights.ok()) << weights.error().message();
-    test::expect_weights(*weights, model_);
+    test::expect_weights(*weights, packed_);
     EXPECT_FALSE(Model::open_descriptor(file->descriptor(), offset + 1, container.size()).ok());
     EXPECT_FALSE(Model::open_descriptor(file->descriptor(), offset, container.size() - 1).ok());
   }
@@ -246,7 +215,7 @@ TEST_F(LoaderTest, AStopBeforeTheLoadCancelsIt) {
   EXPECT_EQ(weights.error().code(), ErrorCode::kCancelled);
   auto after = loader->load(model);
   ASSERT_TRUE(after.ok()) << "a cancelled load must leave the loader fit for the next";
-  test::expect_weights(*after, model_);
+  test::expect_weights(*after, packed_);
 }
 
 TEST_F(LoaderTest, StopsAtAnyMomentLeaveTheLoaderFit) {
@@ -266,7 +235,7 @@ TEST_F(LoaderTest, StopsAtAnyMomentLeaveTheLoaderFit) {
     auto weights = loader->load(model, options);
     stopper.join();
     if (weights.ok()) {
-      test::expect_weights(*weights, model_);
+      test::expect_weights(*weights, packed_);
     } else {
       EXPECT_EQ(weights.error().code(), ErrorCode::kCancelled);
     }
@@ -283,65 +252,11 @@ TEST_F(LoaderTest, ManyThreadsShareOneLoader) {
       for (int round = 0; round < 3; ++round) {
         auto weights = loader->load(model);
         ASSERT_TRUE(weights.ok()) << weights.error().message();
-        test::expect_weights(*weights, model_);
+        test::expect_weights(*weights, packed_);
       }
     });
   }
   for (auto& thread : threads) thread.join();
-}
-
-TEST_F(LoaderTest, ADamagedChunkIsNamed) {
-  auto opened = File::open(model_.path);
-  ASSERT_TRUE(opened.ok());
-  auto container = read_container(std::move(opened).value());
-  ASSERT_TRUE(container.ok());
-  const Index& index = container->index;
-  const TensorRecord& tensor = index.tensors()[*index.find("model.layers.1.raw.weight")];
-  const uint64_t offset = index.chunks_of(tensor)[1].offset + 5;
-  auto bytes = test::read_file(model_.path);
-  bytes[offset] ^= std::byte{1};
-  test::write_file(directory_ / "damaged.qpk", bytes);
-  auto model = Model::open(directory_ / "damaged.qpk");
-  ASSERT_TRUE(model.ok());
-  auto loader = Loader::create();
-  ASSERT_TRUE(loader.ok());
-  auto weights = loader->load(*model);
-  ASSERT_FALSE(weights.ok());
-  EXPECT_EQ(weights.error().code(), ErrorCode::kCorrupt);
-  EXPECT_THAT(std::string(weights.error().message()), HasSubstr("model.layers.1.raw.weight"));
-  const std::string_view others[] = {"lm_head.raw", "model.layers.0.attn.weight"};
-  auto intact = loader->load(*model, others);
-  ASSERT_TRUE(intact.ok()) << intact.error().message();
-  test::expect_weights(*intact, model_, false);
-}
-
-TEST_F(LoaderTest, AFileThatShrankIsAnError) {
-  test::write_file(directory_ / "copy.qpk", test::read_file(model_.path));
-  auto copy = Model::open(directory_ / "copy.qpk");
-  ASSERT_TRUE(copy.ok());
-  const Model model = std::move(copy).value();
-  const auto half = static_cast<off_t>(model.stored_bytes() / 2);
-  ASSERT_EQ(truncate((directory_ / "copy.qpk").c_str(), half), 0);
-  auto loader = Loader::create();
-  ASSERT_TRUE(loader.ok());
-  auto weights = loader->load(model);
-  ASSERT_FALSE(weights.ok());
-  EXPECT_EQ(weights.error().code(), ErrorCode::kCorrupt);
-  EXPECT_THAT(std::string(weights.error().message()), HasSubstr("truncated"));
-}
-
-TEST_F(LoaderTest, DemandsAreChecked) {
-  const Model model = open();
-  ModelOptions options;
-  options.expected_digest = model.digest();
-  EXPECT_TRUE(Model::open(model_.path, options).ok());
-  options.expected_digest.bytes[0] ^= 1;
-  EXPECT_EQ(Model::open(model_.path, options).error().code(), ErrorCode::kUntrusted);
-  options = {};
-  options.decoded_bytes_max = model.decoded_bytes() - 1;
-  EXPECT_EQ(Model::open(model_.path, options).error().code(), ErrorCode::kUnsupported);
-  options.decoded_bytes_max = model.decoded_bytes();
-  EXPECT_TRUE(Model::open(model_.path, options).ok());
 }
 
 TEST_F(LoaderTest, HookMemoryIsUsedForAWholeLoad) {
@@ -369,7 +284,7 @@ TEST_F(LoaderTest, HookMemoryIsUsedForAWholeLoad) {
       options.statistics = &statistics;
       auto weights = loader->load(model, options);
       ASSERT_TRUE(weights.ok()) << weights.error().message();
-      test::expect_weights(*weights, model_);
+      test::expect_weights(*weights, packed_);
       EXPECT_EQ(statistics.pinned_bytes, 0u);
       EXPECT_EQ(statistics.bytes_read_in_place > 0, (flags & kNoDirectIo) == 0);
     }
@@ -395,53 +310,6 @@ TEST_F(LoaderTest, HeadersAndFilesAreThere) {
   EXPECT_TRUE(std::equal(header->begin(), header->end(), source.begin()));
   EXPECT_EQ(model.read_header(1).error().code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(model.layer_count(), 3u);
-}
-
-TEST(LoaderOptionsTest, OutOfRangeValuesAreRefused) {
-  const auto refused = [](auto change) {
-    LoaderOptions options;
-    change(options);
-    auto loader = Loader::create(options);
-    return !loader.ok() && loader.error().code() == ErrorCode::kInvalidArgument;
-  };
-  EXPECT_TRUE(refused([](LoaderOptions& o) { o.queue_depth = 0; }));
-  EXPECT_TRUE(refused([](LoaderOptions& o) { o.queue_depth = 4097; }));
-  EXPECT_TRUE(refused([](LoaderOptions& o) { o.decode_threads = 1025; }));
-  EXPECT_TRUE(refused([](LoaderOptions& o) { o.staging_bytes = (1u << 20) - 1; }));
-  EXPECT_TRUE(refused([](LoaderOptions& o) { o.read_bytes = 1; }));
-}
-
-TEST_F(LoaderTest, TheEnvironmentOverrides) {
-  {
-    const ScopedVariable io("QLOAD_IO", "mmap");
-    auto loader = Loader::create();
-    ASSERT_FALSE(loader.ok());
-    EXPECT_THAT(std::string(loader.error().message()), HasSubstr("QLOAD_IO is \"mmap\""));
-  }
-  {
-    const ScopedVariable kernel("QLOAD_KERNEL", "mmx");
-    const auto loader = Loader::create();
-    ASSERT_FALSE(loader.ok());
-    EXPECT_EQ(loader.error().code(), ErrorCode::kInvalidArgument);
-    EXPECT_THAT(std::string(loader.error().message()), HasSubstr("QLOAD_KERNEL is \"mmx\""));
-  }
-  {
-    const ScopedVariable direct("QLOAD_DIRECT", "yes");
-    EXPECT_EQ(Loader::create().error().code(), ErrorCode::kInvalidArgument);
-  }
-  const Model model = open();
-  const ScopedVariable io("QLOAD_IO", "pread");
-  const ScopedVariable direct("QLOAD_DIRECT", "0");
-  auto loader = Loader::create();
-  ASSERT_TRUE(loader.ok());
-  LoadStatistics statistics;
-  LoadOptions options;
-  options.statistics = &statistics;
-  auto weights = loader->load(model, options);
-  ASSERT_TRUE(weights.ok()) << weights.error().message();
-  test::expect_weights(*weights, model_);
-  EXPECT_EQ(statistics.engine, IoBackend::kPread);
-  EXPECT_FALSE(statistics.direct);
 }
 
 }  // namespace

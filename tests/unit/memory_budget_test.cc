@@ -13,14 +13,13 @@
 #include <optional>
 #include <string>
 
-#include "tests/support/packed_model.h"
+#include "tests/support/packed_model_suite.h"
 
 namespace qload {
 namespace {
 
 using internal::fit_staging;
 using internal::staging_within;
-using test::PackedModel;
 using test::TempDirectory;
 using ::testing::HasSubstr;
 
@@ -36,17 +35,9 @@ TEST(StagingWithin, AQuarterButNotTooLittle) {
   EXPECT_EQ(staging_within(2 * kMiB, 4 * kMiB), 2 * kMiB) << "what was asked, when that is less";
 }
 
-class MemoryBudgetTest : public ::testing::Test {
+class MemoryBudgetTest : public test::PackedModelSuite {
  protected:
-  static void SetUpTestSuite() {
-    directory_ = new TempDirectory();
-    packed_ = new PackedModel(test::pack_loader_fixture(*directory_));
-  }
-  static void TearDownTestSuite() {
-    delete packed_;
-    delete directory_;
-  }
-  MemoryBudgetTest() : model_(Model::open(packed_->path).value()) {}
+  MemoryBudgetTest() : model_(open()) {}
 
   /// One thread and the smallest staging area, which no limit shrinks: needs are the same each
   /// time.
@@ -76,12 +67,8 @@ class MemoryBudgetTest : public ::testing::Test {
     return loader.load_into(model_, destination);
   }
 
-  static TempDirectory* directory_;
-  static PackedModel* packed_;
   const Model model_;
 };
-TempDirectory* MemoryBudgetTest::directory_ = nullptr;
-PackedModel* MemoryBudgetTest::packed_ = nullptr;
 
 TEST_F(MemoryBudgetTest, TheOptionRefusesAtTheExactByte) {
   LoaderOptions options = small();
@@ -101,10 +88,29 @@ TEST_F(MemoryBudgetTest, TheOptionRefusesAtTheExactByte) {
   Loader fits = make_loader(options);
   auto weights = fits.load(model_);
   ASSERT_TRUE(weights.ok()) << weights.error().message();
-  test::expect_weights(*weights, *packed_);
+  test::expect_weights(*weights, packed_);
   const std::string_view one[] = {"model.norm.weight"};
   options.memory_bytes_max = 6 * kMiB;
   EXPECT_TRUE(make_loader(options).load(model_, one).ok()) << "a part of the model fits";
+}
+
+// The option bounds what the Loader holds in all: Weights that are alive count, and make room when
+// they go.
+TEST_F(MemoryBudgetTest, WeightsThatAreAliveCount) {
+  LoaderOptions options = small();
+  options.memory_bytes_max = 3 * kMiB;
+  const uint64_t bytes = needed(make_loader(options).load(model_).error());
+  options.memory_bytes_max = bytes + 4096;  // A block has whole pages.
+  Loader loader = make_loader(options);
+  std::optional<Weights> first(loader.load(model_).value());
+  auto second = loader.load(model_);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code(), ErrorCode::kBudgetTooSmall);
+  EXPECT_THAT(std::string(second.error().message()), HasSubstr("of other loads' weights"));
+  first.reset();
+  second = loader.load(model_);
+  ASSERT_TRUE(second.ok()) << second.error().message();
+  test::expect_weights(*second, packed_);
 }
 
 TEST_F(MemoryBudgetTest, CallerMemoryDoesNotCount) {
@@ -168,7 +174,7 @@ TEST_F(MemoryBudgetTest, KeptBlocksMakeRoom) {
   auto smaller = loader.load(model_, part, load);
   ASSERT_TRUE(smaller.ok()) << smaller.error().message();
   EXPECT_EQ(statistics.reused_bytes, 0u);
-  test::expect_weights(*smaller, *packed_, false);
+  test::expect_weights(*smaller, packed_, false);
 }
 
 /// A loader under a control group of the test's own making.
@@ -205,7 +211,25 @@ TEST_F(FakeGroupTest, TheGroupRefusesAtTheExactByte) {
   write("memory.current", 100 * kMiB + 1000 - bytes);
   auto weights = loader.load(model_);
   ASSERT_TRUE(weights.ok()) << weights.error().message();
-  test::expect_weights(*weights, *packed_);
+  test::expect_weights(*weights, packed_);
+}
+
+// What loads under way have not filled yet is not in the group's usage, and is promised all the
+// same.
+TEST_F(FakeGroupTest, LoadsUnderWayAreCounted) {
+  write("memory.max", 1u << 30);
+  write("memory.current", 0);
+  Loader loader = make(small());
+  auto promised = DestinationBlock::allocate(1016 * kMiB, 4096, {}, Pinning::kNever);
+  ASSERT_TRUE(promised.ok());
+  state_->blocks->lend(*promised);
+  auto refused = loader.load(model_);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(std::string(refused.error().message()), HasSubstr("that loads under way will fill"));
+  state_->blocks->filled(*promised);
+  EXPECT_TRUE(loader.load(model_).ok());
+  state_->blocks->end_loan(*promised);
+  EXPECT_EQ(state_->blocks->lent_bytes(), 0u);
 }
 
 TEST_F(FakeGroupTest, TheSmallerOfBothLimitsHolds) {
@@ -231,15 +255,15 @@ TEST_F(FakeGroupTest, KeptMemoryIsThereAlready) {
   LoadOptions load;
   load.statistics = &statistics;
   ASSERT_TRUE(loader.load(model_, load).ok());
-  const uint64_t kept = state_->kept->kept_bytes();
+  const uint64_t kept = state_->blocks->kept_bytes();
   EXPECT_GE(kept, model_.decoded_bytes());
   write("memory.max", 8 * kMiB);
   ASSERT_TRUE(loader.load(model_, load).ok()) << "the model's memory is in the group's usage";
   EXPECT_GT(statistics.reused_bytes, 0u);
-  EXPECT_EQ(state_->kept->kept_bytes(), kept);
+  EXPECT_EQ(state_->blocks->kept_bytes(), kept);
   write("memory.current", 8 * kMiB);
   EXPECT_FALSE(loader.load(model_, load).ok());
-  EXPECT_EQ(state_->kept->kept_bytes(), 0u) << "what is kept goes before a load is refused";
+  EXPECT_EQ(state_->blocks->kept_bytes(), 0u) << "what is kept goes before a load is refused";
 }
 
 TEST_F(FakeGroupTest, TheStagingAreaShrinksToo) {

@@ -9,31 +9,15 @@
 
 #include "format/container/container_reader.h"
 #include "qload/loader.h"
-#include "tests/support/packed_model.h"
+#include "tests/support/packed_model_suite.h"
 
 namespace qload {
 namespace {
 
-using test::PackedModel;
-using test::TempDirectory;
-
 constexpr uint64_t kPlenty = 64u << 20;
 
-class ReuseTest : public ::testing::Test {
+class ReuseTest : public test::PackedModelSuite {
  protected:
-  static void SetUpTestSuite() {
-    directory_ = new TempDirectory();
-    packed_ = new PackedModel(test::pack_loader_fixture(*directory_));
-  }
-  static void TearDownTestSuite() {
-    delete packed_;
-    delete directory_;
-  }
-  Model open() {
-    auto model = Model::open(packed_->path);
-    EXPECT_TRUE(model.ok());
-    return std::move(model).value();
-  }
   static Loader make_loader(uint64_t reuse_bytes) {
     LoaderOptions options;
     options.reuse_bytes = reuse_bytes;
@@ -48,15 +32,10 @@ class ReuseTest : public ::testing::Test {
     options.statistics = &statistics;
     auto weights = loader.load(model, options);
     EXPECT_TRUE(weights.ok()) << (weights.ok() ? "" : weights.error().message());
-    test::expect_weights(*weights, *packed_);
+    test::expect_weights(*weights, *shared_model_);
     return std::move(weights).value();
   }
-
-  static TempDirectory* directory_;
-  static PackedModel* packed_;
 };
-TempDirectory* ReuseTest::directory_ = nullptr;
-PackedModel* ReuseTest::packed_ = nullptr;
 
 const std::byte* first_byte(const Weights& weights) {
   for (const TensorView& view : weights.tensors()) {
@@ -88,7 +67,7 @@ TEST_F(ReuseTest, TheSecondLoadGetsTheFirstsMemory) {
   const Weights other = load(loader, model, statistics);
   EXPECT_EQ(statistics.reused_bytes, 0u) << "the only kept block is in use";
   EXPECT_NE(first_byte(one), first_byte(other));
-  test::expect_weights(one, *packed_);
+  test::expect_weights(one, packed_);
 }
 
 TEST_F(ReuseTest, NothingIsKeptUnasked) {
@@ -160,7 +139,7 @@ TEST_F(ReuseTest, WeightsOutliveTheLoader) {
     reused.emplace(load(loader, model, statistics));
     EXPECT_GT(statistics.reused_bytes, 0u);
   }
-  test::expect_weights(*reused, *packed_);
+  test::expect_weights(*reused, packed_);
   std::thread([&] { reused.reset(); }).join();
 }
 

@@ -179,7 +179,7 @@ typedef struct qload_loader_options {
   uint32_t read_bytes;     /* 0: 1 MiB */
   uint32_t reserved;
   qload_allocator staging_allocator;
-  uint64_t memory_bytes_max;  /* staging and one load; 0: what the control group leaves */
+  uint64_t memory_bytes_max;  /* held at once; 0: what the control group leaves */
   uint64_t reuse_bytes;       /* destination memory kept for later loads; 0: none */
   const uint32_t* processors; /* that threads may run on; read by qload_loader_open only */
   uint64_t processor_count;   /* 0: all that the process may use */

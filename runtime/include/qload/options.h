@@ -90,11 +90,12 @@ struct LoaderOptions {
       32ull << 20;                 ///< Stored bytes held at once by all loads, in [1 MiB, 1 GiB].
   uint32_t read_bytes = 1u << 20;  ///< Largest read, in [64 KiB, 16 MiB].
   Allocator staging_allocator = {};
-  /// Bytes that staging and one load may take: its tensors, the plan, scratch memory, and what is
-  /// kept for reuse. A hook's memory is the caller's and does not count. 0: no bound of its own.
-  /// Either way no more than the process's control group leaves when the load begins. The staging
-  /// area shrinks to a quarter of that (not below 4 MiB); a load that does not fit is refused with
-  /// kBudgetTooSmall before it starts. Loads that overlap are checked each for itself.
+  /// Bytes that the Loader may hold at once: staging, the tensors of all its Weights that are
+  /// alive, the plan and scratch memory of the load that asks, and what is kept for reuse. Memory
+  /// of hooks and of callers is theirs and does not count. 0: no bound of its own. Either way no
+  /// more than the process's control group leaves when a load begins, less what loads under way
+  /// will still fill. The staging area shrinks to a quarter of that (not below 4 MiB); a load that
+  /// does not fit is refused with kBudgetTooSmall before it starts.
   uint64_t memory_bytes_max = 0;
   bool ignore_cgroup = false;  ///< Let the control group's memory limit and CPU quota be.
   /// Destination memory kept when Weights are destroyed, for later loads: their pages need no first
