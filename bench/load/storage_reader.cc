@@ -79,8 +79,8 @@ Result<double> StorageReader::cached_rate(uint32_t threads) {
   std::atomic<uint64_t> next{0};
   const double start = now_seconds();
   Status copied = run_parallel(threads, [&](uint32_t number) -> Status {
-    const uint64_t slots = ring_.bytes().size() / kPieceBytes;
-    const auto piece = ring_.bytes().subspan(number % slots * kPieceBytes, kPieceBytes);
+    const uint64_t pieces = ring_.bytes().size() / kPieceBytes;
+    const auto piece = ring_.bytes().subspan(number % pieces * kPieceBytes, kPieceBytes);
     for (;;) {
       const uint64_t offset = next.fetch_add(kPieceBytes);
       if (offset >= file_.bytes()) return Ok{};

@@ -309,7 +309,7 @@ void check_rows(const nlohmann::json& model, const std::vector<std::string>& nam
       continue;
     }
     EXPECT_EQ(row["runs"].size(), 2u);
-    EXPECT_GT(row["seconds"]["median"], 0);
+    EXPECT_TRUE(row["seconds"].contains("median"));
     EXPECT_TRUE(row["runs"][0].contains("peak_bytes"));
   }
 }

@@ -43,9 +43,8 @@ std::string loss_reason(const LoadPlan& plan) {
   }
   if (packed.touch_seconds > packed.decode_seconds) {
     return plain.cold.storage_binds()
-               ? "the first touch of its memory takes longer than decoding, and both more than "
-                 "they "
-                 "save in reading"
+               ? "the first touch of its memory takes longer than decoding, and both longer than "
+                 "what they save in reading"
                : "even the plain file is read faster than its memory is touched for the first time";
   }
   return "storage is as fast as this device decodes";

@@ -79,7 +79,7 @@ JsonReport kind_json(const PlannedKind& kind, uint64_t bytes_total) {
   json.set("bytes", kind.bytes);
   json.set("share", share(kind.bytes, bytes_total));
   json.set("stored_bytes", kind.stored_bytes);
-  json.set("ratio", kind.stored_bytes == 0 ? 0.0 : 1 / share(kind.stored_bytes, kind.bytes));
+  json.set("ratio", share(kind.bytes, kind.stored_bytes));
   JsonReport forms;
   for (const auto& [form, bytes] : kind.forms) forms.set(form, bytes);
   json.set("forms", std::move(forms));
@@ -137,7 +137,7 @@ JsonReport load_plan_json(const std::string& input, const LoadPlan& plan) {
     JsonReport entry;
     entry.set("name", form.name);
     entry.set("bytes", form.bytes);
-    entry.set("ratio", form.bytes == 0 ? 0.0 : 1 / share(form.bytes, plan.tensor_bytes));
+    entry.set("ratio", share(plan.tensor_bytes, form.bytes));
     entry.set("cold", time_json(form.cold));
     entry.set("cached", time_json(form.cached));
     forms.push_back(std::move(entry));
