@@ -3,14 +3,7 @@
 #include <cstdio>
 #include <exception>
 
-#include "bench/calibrate/calibrate_command.h"
-#include "bench/calibrate/predict_command.h"
-#include "bench/codec/bench_codecs_command.h"
-#include "bench/load/bench_load_command.h"
-#include "bench/open/bench_open_command.h"
-#include "bench/paper/bench_paper_command.h"
-#include "bench/recipes/bench_recipes_command.h"
-#include "bench/sweep/bench_sweep_command.h"
+#include "bench/bench_commands.h"
 
 namespace {
 

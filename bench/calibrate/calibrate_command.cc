@@ -1,4 +1,4 @@
-#include "bench/calibrate/calibrate_command.h"
+#include "bench/bench_commands.h"
 
 #include <CLI/CLI.hpp>
 #include <iostream>

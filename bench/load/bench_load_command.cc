@@ -1,4 +1,4 @@
-#include "bench/load/bench_load_command.h"
+#include "bench/bench_commands.h"
 
 #include <CLI/CLI.hpp>
 #include <iostream>

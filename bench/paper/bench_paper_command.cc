@@ -1,4 +1,4 @@
-#include "bench/paper/bench_paper_command.h"
+#include "bench/bench_commands.h"
 
 #include <CLI/CLI.hpp>
 #include <iostream>
