@@ -18,7 +18,7 @@ namespace {
 constexpr uint32_t kPreadThreads = 8;
 
 // Registering staging memory touches it, some 3 ms for 16 MiB, and then saves half of the system's
-// share of each read: a load that reads much less than this ends sooner without
+// share of each read: loads that read much less than this together end sooner without
 // (docs/performance.md, "Where the time goes").
 constexpr uint64_t kRegistrationBytesMin = 256u << 20;
 
@@ -139,7 +139,7 @@ void IoThread::serve(std::unique_lock<std::mutex>& lock) {
     nudged_ = false;
     lock.unlock();
     const bool no_room = submit_round();
-    if (registration_due_ && !registration_done_) {
+    if (admitted_bytes_ >= kRegistrationBytesMin && !registration_done_) {
       // With the first reads under way, which are slow enough to wait for.
       engine_->register_memory(options_.staging);
       registration_done_ = true;
@@ -166,11 +166,27 @@ void IoThread::admit(ReadFeed* feed) {
   }
   active_[place] = {feed, engine_->counters().short_reads};
   ++active_count_;
-  // Two loads share the drive: a trial of either would measure both.
-  if (active_count_ > 1) tuner_.disturbed();
+  if (shares_drive(*feed)) tuner_.disturbed();
   if (feed->device() != device_) tuner_.restart();
   device_ = feed->device();
-  if (feed->session().plan().read_bytes >= kRegistrationBytesMin) registration_due_ = true;
+  admitted_bytes_ += feed->session().plan().read_bytes;
+}
+
+// Two loads in one trial of the tuner would measure both. Those of a series read one after the
+// other.
+bool IoThread::shares_drive(const ReadFeed& feed) const {
+  return std::ranges::any_of(active_, [&](const Active& other) {
+    return other.feed != nullptr && other.feed != &feed &&
+           (feed.series().of == nullptr || other.feed->series().of != feed.series().of);
+  });
+}
+
+bool IoThread::must_wait(const ReadFeed& feed) const {
+  if (feed.series().of == nullptr) return false;
+  return std::ranges::any_of(active_, [&](const Active& other) {
+    return other.feed != nullptr && other.feed->series().of == feed.series().of &&
+           other.feed->series().position < feed.series().position && !other.feed->all_submitted();
+  });
 }
 
 // Lets the loads submit in turn until none can. True when one waits for staging memory.
@@ -180,7 +196,8 @@ bool IoThread::submit_round() {
     submitted = false;
     for (uint32_t i = 0; i < kFileSlots; ++i) {
       const uint32_t place = (next_place_ + i) % kFileSlots;
-      if (active_[place].feed == nullptr || !submit_one(place, no_room)) continue;
+      const ReadFeed* const feed = active_[place].feed;
+      if (feed == nullptr || must_wait(*feed) || !submit_one(place, no_room)) continue;
       submitted = true;
     }
     next_place_ = (next_place_ + 1) % kFileSlots;

@@ -34,7 +34,7 @@ class IoThread {
   struct Options {
     IoBackend backend = IoBackend::kUring;
     EngineOptions engine;
-    /// Registered with the engine by the first load that is large enough for it to pay.
+    /// Registered with the engine once the loads are large enough for it to pay.
     std::span<std::byte> staging;
     ReadShape largest;               ///< Part size and bytes in flight never exceed it.
     std::function<void()> on_start;  ///< Runs first on the thread (its placement); may be null.
@@ -73,6 +73,8 @@ class IoThread {
   void admit(ReadFeed* feed);
   bool submit_round();
   bool submit_one(uint32_t place, bool& no_room);
+  bool must_wait(const ReadFeed& feed) const;
+  bool shares_drive(const ReadFeed& feed) const;
   void wait_for_reads(std::unique_lock<std::mutex>& lock);
   void wait_for_room(std::unique_lock<std::mutex>& lock);
   void reap();
@@ -91,7 +93,7 @@ class IoThread {
   std::vector<uint32_t> free_tags_;
   std::vector<Completion> completions_;
   uint64_t in_flight_bytes_ = 0;
-  bool registration_due_ = false;
+  uint64_t admitted_bytes_ = 0;  // Of all loads so far.
   bool registration_done_ = false;
   uint64_t device_ = 0;  // That the tuner learns about.
   ReadTuner tuner_;

@@ -264,8 +264,10 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   for (size_t i = 0; i < numbers.size(); ++i) {
     targets.push_back({numbers[i], block.data() + offsets[i], block.direct_allowed()});
   }
+  internal::LoadSetting setting{.block = &block};
+  if (block.fresh_mapping()) setting.fresh_memory = {block.data(), block.bytes()};
   const Status loaded =
-      internal::run_load(*state_, state, targets, &block, report_to(statistics, options), begin);
+      internal::run_load(*state_, state, targets, setting, report_to(statistics, options), begin);
   if (block.reusable()) {
     statistics.reused_bytes = block.bytes();
     statistics.huge_pages = block.huge_pages();
@@ -308,7 +310,7 @@ Status Loader::load_into(const Model& model, std::span<const Destination> destin
     numbers.reserve(targets.size());
     for (const LoadTarget& target : targets) numbers.push_back(target.tensor);
     QLOAD_CHECK(internal::check_budget_into(*state_, model.state(), numbers));
-    return internal::run_load(*state_, model.state(), targets, nullptr, options, begin);
+    return internal::run_load(*state_, model.state(), targets, {}, options, begin);
   });
 }
 

@@ -64,17 +64,24 @@ struct LoaderAccess {
   static Loader make(std::unique_ptr<LoaderState> state) { return Loader(std::move(state)); }
 };
 
-/// Where one tensor goes.
+/// Where one tensor, or some of its chunks, goes.
 struct LoadTarget {
   uint32_t tensor = 0;
   std::byte* data = nullptr;
   bool direct_allowed = true;
+  ChunkRange chunks = {};
 };
 
-/// Waits for its turn, plans, runs, reports. `block`, when not null, is the fresh memory that the
-/// targets lie in. `begin` is when the caller asked.
+/// What a load is part of.
+struct LoadSetting {
+  const DestinationBlock* block = nullptr;  ///< Allocated for this load; for statistics.
+  std::span<std::byte> fresh_memory = {};   ///< Of the targets: pages that nobody touched yet.
+  ReadSeries series = {};
+};
+
+/// Waits for its turn, plans, runs, reports. `begin` is when the caller asked.
 Status run_load(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
-                const DestinationBlock* block, const LoadOptions& options,
+                const LoadSetting& setting, const LoadOptions& options,
                 std::chrono::steady_clock::time_point begin);
 
 /// Overrides from the environment. kInvalidArgument names a value that means nothing.

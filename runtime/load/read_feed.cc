@@ -45,7 +45,10 @@ const PlanRead& ReadFeed::planned(const Flight& flight) const {
 
 bool ReadFeed::drained(bool abandoned) const {
   if (parts_ > 0) return false;
-  if (abandoned) return true;
+  return abandoned || all_submitted();
+}
+
+bool ReadFeed::all_submitted() const {
   return current_ == kNone && again_.empty() && next_read_ >= setup_.session->plan().reads.size();
 }
 

@@ -22,6 +22,13 @@ struct EngineFacts {
   bool broke = false;            ///< The kernel stopped serving the engine during the load.
 };
 
+/// Loads that belong together and are served one after the other: the one of the lowest position
+/// reads until all of its reads are submitted, then the next.
+struct ReadSeries {
+  const void* of = nullptr;  ///< Whose; null: the load stands alone.
+  uint64_t position = 0;
+};
+
 /// Turns the reads of a plan into reads of the engine, each in one part or several that land side
 /// by side, and hands what has arrived to the session. Everything but the setup and, once the
 /// session is finished, add_statistics() belongs to the I/O thread.
@@ -32,6 +39,7 @@ class ReadFeed {
     StagingArea* staging = nullptr;
     const DirectFile* direct_file = nullptr;  ///< Null: buffered reads.
     bool direct_required = false;
+    ReadSeries series = {};
   };
   explicit ReadFeed(const Setup& setup) : setup_(setup) {}
 
@@ -55,6 +63,10 @@ class ReadFeed {
   /// The load is stopping: what is not in flight gives its staging memory back, and its turn to get
   /// some. Any number of times.
   void abandon();
+
+  const ReadSeries& series() const { return setup_.series; }
+  /// Every read has been submitted.
+  bool all_submitted() const;
 
   /// Nothing is in flight, and nothing will be: the plan is read, or abandon() was called.
   bool drained(bool abandoned) const;

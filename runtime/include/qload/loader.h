@@ -9,6 +9,7 @@
 #include "qload/model.h"
 #include "qload/options.h"
 #include "qload/result.h"
+#include "qload/stream.h"
 #include "qload/tensor.h"
 
 namespace qload {
@@ -60,6 +61,10 @@ class Loader {
   /// have the tensors' exact sizes and not overlap.
   Status load_into(const Model& model, std::span<const Destination> destinations,
                    const LoadOptions& options = {});
+
+  /// Layer after layer within a budget (qload/stream.h). Loads what stays resident before it
+  /// returns. kBudgetTooSmall, kNotFound, kInvalidArgument as the options say; errors of load().
+  Result<LayerStream> stream(const Model& model, const StreamOptions& options);
 
  private:
   friend struct internal::LoaderAccess;

@@ -1,0 +1,246 @@
+#include "runtime/plan/tier_plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "format/base/checked.h"
+#include "format/container/layout.h"
+
+namespace qload {
+namespace {
+
+// Tensors below this share of each other's stored-to-decoded ratio count as equally compressible:
+// between them the place in the layer decides.
+constexpr double kRatioSteps = 50;
+
+// A group this much larger than the median sets the memory of portions alone.
+constexpr double kOutlierFactor = 1.5;
+
+// How many divisions between decoded and packed memory are tried.
+constexpr size_t kDivisions = 32;
+
+/// Memory in use while tensors are moved from storage to memory one by one.
+class Ledger {
+ public:
+  Ledger(const Index& index, const TierRequest& request)
+      : index_(&index), request_(&request), streamed_bytes_(index.groups().size(), 0) {
+    plan_.tiers.assign(request.fixed.begin(), request.fixed.end());
+    for (const uint32_t group : request.groups) {
+      for (const uint32_t tensor : tensors_of(group)) {
+        if (plan_.tiers[tensor] == Tier::kDecoded) {
+          plan_.decoded_bytes += memory_of(tensor);
+        } else if (plan_.tiers[tensor] == Tier::kStorage) {
+          streamed_bytes_[group] += memory_of(tensor);
+        }
+      }
+    }
+    measure_portions();
+  }
+
+  std::vector<uint32_t> tensors_of(uint32_t group) const {
+    const GroupRecord& record = index_->groups()[group];
+    std::vector<uint32_t> tensors(record.tensor_count);
+    std::iota(tensors.begin(), tensors.end(), static_cast<uint32_t>(record.first_tensor));
+    return tensors;
+  }
+  uint64_t memory_of(uint32_t tensor) const {
+    return tensor_memory_bytes(index_->tensors()[tensor], request_->alignment);
+  }
+  uint64_t kept_bytes() const { return plan_.decoded_bytes + plan_.packed_bytes; }
+  uint64_t streamed_bytes(uint32_t group) const { return streamed_bytes_[group]; }
+  const TierPlan& plan() const { return plan_; }
+
+  /// Moves a tensor from storage to `tier`, or leaves it there when `portions` (1 or 2 of them)
+  /// would no longer fit.
+  bool keep(uint32_t group, uint32_t tensor, Tier tier, uint32_t portions) {
+    move(group, tensor, tier, false);
+    if (fits(portions)) return true;
+    move(group, tensor, tier, true);
+    return false;
+  }
+
+  bool fits(uint32_t portions) const {
+    const uint64_t portion = portions == 1 ? plan_.portion_bytes : plan_.overlap_bytes;
+    return kept_bytes() <= request_->budget_bytes &&
+           portion <= request_->budget_bytes - kept_bytes();
+  }
+
+  TierPlan finish() {
+    PassEstimate& estimate = plan_.estimate;
+    for (const uint32_t group : request_->groups) {
+      for (const uint32_t tensor : tensors_of(group)) {
+        const TensorRecord& record = index_->tensors()[tensor];
+        const Tier tier = plan_.tiers[tensor];
+        if (tier == Tier::kStorage) estimate.storage_bytes += record.stored_bytes;
+        if (tier == Tier::kStorage || tier == Tier::kPacked) estimate.decoded_bytes += record.bytes;
+      }
+    }
+    const PassRates& rates = request_->rates;
+    if (rates.storage_rate > 0) {
+      estimate.storage_seconds = static_cast<double>(estimate.storage_bytes) / rates.storage_rate;
+    }
+    if (rates.decode_rate > 0) {
+      estimate.decode_seconds = static_cast<double>(estimate.decoded_bytes) / rates.decode_rate;
+    }
+    estimate.seconds =
+        std::max(estimate.storage_seconds, estimate.decode_seconds + rates.compute_seconds);
+    return std::move(plan_);
+  }
+
+ private:
+  void move(uint32_t group, uint32_t tensor, Tier tier, bool back) {
+    plan_.tiers[tensor] = back ? Tier::kStorage : tier;
+    if (tier == Tier::kPacked) {
+      const uint64_t bytes =
+          packed_memory_bytes(*index_, index_->tensors()[tensor], request_->alignment);
+      plan_.packed_bytes += back ? -bytes : bytes;
+      return;
+    }
+    const uint64_t bytes = memory_of(tensor);
+    plan_.decoded_bytes += back ? -bytes : bytes;
+    streamed_bytes_[group] += back ? bytes : -bytes;
+    measure_portions();
+  }
+
+  // A pass is followed by the next, so its last portion by its first.
+  void measure_portions() {
+    plan_.portion_bytes = 0;
+    plan_.overlap_bytes = 0;
+    uint64_t first = 0;
+    uint64_t before = 0;
+    const auto add = [&](uint64_t portion) {
+      plan_.portion_bytes = std::max(plan_.portion_bytes, portion);
+      plan_.overlap_bytes = std::max(plan_.overlap_bytes, before + portion);
+      before = portion;
+    };
+    for (const uint32_t group : request_->groups) {
+      uint64_t bytes = streamed_bytes_[group];
+      if (bytes == 0) continue;
+      if (first == 0) first = std::min(bytes, request_->part_bytes);
+      // Of a group in many parts, two full ones, and what may follow them.
+      if (bytes > request_->part_bytes) {
+        add(request_->part_bytes);
+        add(request_->part_bytes);
+        bytes = request_->part_bytes;
+      }
+      add(bytes);
+    }
+    if (first != 0) add(first);
+  }
+
+  const Index* index_;
+  const TierRequest* request_;
+  std::vector<uint64_t> streamed_bytes_;  // By group: memory of a portion with all of it.
+  TierPlan plan_;
+};
+
+struct Candidate {
+  uint32_t group;
+  uint32_t tensor;
+  uint32_t place;  ///< In its group.
+  int ratio_step;  ///< Higher: compresses less.
+};
+
+/// What may be kept, those first of which a decoded byte saves most.
+std::vector<Candidate> list_candidates(const Index& index, const TierRequest& request,
+                                       const Ledger& ledger) {
+  std::vector<Candidate> candidates;
+  for (const uint32_t group : request.groups) {
+    uint32_t place = 0;
+    for (const uint32_t tensor : ledger.tensors_of(group)) {
+      const TensorRecord& record = index.tensors()[tensor];
+      const uint32_t own_place = place++;
+      if (request.fixed[tensor] != Tier::kStorage || record.bytes == 0) continue;
+      const double ratio =
+          static_cast<double>(record.stored_bytes) / static_cast<double>(record.bytes);
+      candidates.push_back({group, tensor, own_place, static_cast<int>(ratio * kRatioSteps)});
+    }
+  }
+  std::stable_sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
+    if (a.ratio_step != b.ratio_step) return a.ratio_step > b.ratio_step;
+    return a.place < b.place;
+  });
+  return candidates;
+}
+
+/// Groups that set the memory of portions alone lose their largest tensors first.
+void keep_outliers(const Index& index, const TierRequest& request, Ledger& ledger,
+                   uint32_t portions) {
+  std::vector<uint64_t> sizes;
+  for (const uint32_t group : request.groups) {
+    if (ledger.streamed_bytes(group) > 0) sizes.push_back(ledger.streamed_bytes(group));
+  }
+  if (sizes.size() < 3) return;
+  std::nth_element(sizes.begin(), sizes.begin() + sizes.size() / 2, sizes.end());
+  const double limit = kOutlierFactor * static_cast<double>(sizes[sizes.size() / 2]);
+  for (const uint32_t group : request.groups) {
+    std::vector<uint32_t> tensors = ledger.tensors_of(group);
+    std::stable_sort(tensors.begin(), tensors.end(), [&](uint32_t a, uint32_t b) {
+      return index.tensors()[a].bytes > index.tensors()[b].bytes;
+    });
+    for (const uint32_t tensor : tensors) {
+      if (static_cast<double>(ledger.streamed_bytes(group)) <= limit) break;
+      if (ledger.plan().tiers[tensor] != Tier::kStorage) continue;
+      ledger.keep(group, tensor, Tier::kDecoded, portions);
+    }
+  }
+}
+
+}  // namespace
+
+uint64_t tensor_memory_bytes(const TensorRecord& tensor, uint32_t alignment) {
+  return align_up(tensor.bytes, alignment);
+}
+
+uint64_t packed_memory_bytes(const Index& index, const TensorRecord& tensor, uint32_t alignment) {
+  const auto chunks = index.chunks_of(tensor);
+  if (chunks.empty()) return 0;
+  const uint64_t begin = align_down(chunks.front().offset, alignment);
+  return align_up(chunks.back().offset + chunks.back().stored_bytes, alignment) - begin;
+}
+
+TierPlan plan_tiers(const Index& index, const TierRequest& request) {
+  const Ledger start(index, request);
+  if (!start.fits(1)) {
+    TierPlan refused;
+    refused.bytes_needed = start.kept_bytes() + start.plan().portion_bytes;
+    return refused;
+  }
+  // What keeps reading and computing apart costs more than it saves in reading.
+  Ledger outliers = start;
+  keep_outliers(index, request, outliers, 1);
+  const bool overlaps = start.fits(2) || outliers.fits(2);
+  if (!overlaps) return Ledger(start).finish();
+
+  const Ledger& base = start.fits(2) || !request.fill_decoded ? start : outliers;
+  if (!base.fits(2)) return Ledger(start).finish();
+  const std::vector<Candidate> candidates = list_candidates(index, request, start);
+  const auto divide = [&](size_t decoded_count) {
+    Ledger ledger = base;
+    if (request.fill_decoded && decoded_count > 0) {
+      keep_outliers(index, request, ledger, 2);
+      for (size_t i = 0; i < decoded_count; ++i) {
+        const Candidate& candidate = candidates[i];
+        if (ledger.plan().tiers[candidate.tensor] != Tier::kStorage) continue;
+        ledger.keep(candidate.group, candidate.tensor, Tier::kDecoded, 2);
+      }
+    }
+    if (request.fill_packed) {
+      for (size_t i = candidates.size(); i-- > 0;) {
+        const Candidate& candidate = candidates[i];
+        if (ledger.plan().tiers[candidate.tensor] != Tier::kStorage) continue;
+        ledger.keep(candidate.group, candidate.tensor, Tier::kPacked, 2);
+      }
+    }
+    return ledger.finish();
+  };
+  if (!request.fill_packed) return divide(candidates.size());
+  TierPlan best = divide(candidates.size());
+  for (size_t i = 0; i < kDivisions; ++i) {
+    TierPlan other = divide(candidates.size() * i / kDivisions);
+    if (other.estimate.seconds < best.estimate.seconds) best = std::move(other);
+  }
+  return best;
+}
+
+}  // namespace qload
