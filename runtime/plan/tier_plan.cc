@@ -1,7 +1,9 @@
 #include "runtime/plan/tier_plan.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
+#include <utility>
 
 #include "format/base/checked.h"
 #include "format/container/layout.h"
@@ -9,7 +11,7 @@
 namespace qload {
 namespace {
 
-// Tensors below this share of each other's stored-to-decoded ratio count as equally compressible:
+// Kinds of tensors within one such step of stored-to-decoded ratio count as equally compressible:
 // between them the place in the layer decides.
 constexpr double kRatioSteps = 50;
 
@@ -50,6 +52,21 @@ class Ledger {
   uint64_t streamed_bytes(uint32_t group) const { return streamed_bytes_[group]; }
   const TierPlan& plan() const { return plan_; }
 
+  /// Moves a tensor from storage to `tier`, or back; nobody asks whether it fits.
+  void move(uint32_t group, uint32_t tensor, Tier tier, bool back) {
+    plan_.tiers[tensor] = back ? Tier::kStorage : tier;
+    if (tier == Tier::kPacked) {
+      const uint64_t bytes =
+          packed_memory_bytes(*index_, index_->tensors()[tensor], request_->alignment);
+      plan_.packed_bytes += back ? -bytes : bytes;
+      return;
+    }
+    const uint64_t bytes = memory_of(tensor);
+    plan_.decoded_bytes += back ? -bytes : bytes;
+    streamed_bytes_[group] += back ? bytes : -bytes;
+    measure_portions();
+  }
+
   /// Moves a tensor from storage to `tier`, or leaves it there when `portions` (1 or 2 of them)
   /// would no longer fit.
   bool keep(uint32_t group, uint32_t tensor, Tier tier, uint32_t portions) {
@@ -88,20 +105,6 @@ class Ledger {
   }
 
  private:
-  void move(uint32_t group, uint32_t tensor, Tier tier, bool back) {
-    plan_.tiers[tensor] = back ? Tier::kStorage : tier;
-    if (tier == Tier::kPacked) {
-      const uint64_t bytes =
-          packed_memory_bytes(*index_, index_->tensors()[tensor], request_->alignment);
-      plan_.packed_bytes += back ? -bytes : bytes;
-      return;
-    }
-    const uint64_t bytes = memory_of(tensor);
-    plan_.decoded_bytes += back ? -bytes : bytes;
-    streamed_bytes_[group] += back ? bytes : -bytes;
-    measure_portions();
-  }
-
   // A pass is followed by the next, so its last portion by its first.
   void measure_portions() {
     plan_.portion_bytes = 0;
@@ -134,33 +137,56 @@ class Ledger {
   TierPlan plan_;
 };
 
-struct Candidate {
-  uint32_t group;
-  uint32_t tensor;
-  uint32_t place;  ///< In its group.
-  int ratio_step;  ///< Higher: compresses less.
+/// Tensors of the same place and size in their groups: those of one role in every layer.
+struct Kind {
+  uint32_t place = 0;
+  uint64_t bytes = 0;
+  uint64_t stored_bytes = 0;                           ///< Sum.
+  std::vector<std::pair<uint32_t, uint32_t>> members;  ///< Group, tensor; in order of the pass.
+
+  double ratio() const {
+    return static_cast<double>(stored_bytes) /
+           (static_cast<double>(bytes) * static_cast<double>(members.size()));
+  }
 };
 
 /// What may be kept, those first of which a decoded byte saves most.
-std::vector<Candidate> list_candidates(const Index& index, const TierRequest& request,
-                                       const Ledger& ledger) {
-  std::vector<Candidate> candidates;
+std::vector<Kind> list_kinds(const Index& index, const TierRequest& request, const Ledger& ledger) {
+  std::map<std::pair<uint32_t, uint64_t>, Kind> kinds;
   for (const uint32_t group : request.groups) {
     uint32_t place = 0;
     for (const uint32_t tensor : ledger.tensors_of(group)) {
       const TensorRecord& record = index.tensors()[tensor];
       const uint32_t own_place = place++;
       if (request.fixed[tensor] != Tier::kStorage || record.bytes == 0) continue;
-      const double ratio =
-          static_cast<double>(record.stored_bytes) / static_cast<double>(record.bytes);
-      candidates.push_back({group, tensor, own_place, static_cast<int>(ratio * kRatioSteps)});
+      Kind& kind = kinds[{own_place, record.bytes}];
+      kind.place = own_place;
+      kind.bytes = record.bytes;
+      kind.stored_bytes += record.stored_bytes;
+      kind.members.emplace_back(group, tensor);
     }
   }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
-    if (a.ratio_step != b.ratio_step) return a.ratio_step > b.ratio_step;
-    return a.place < b.place;
+  std::vector<Kind> sorted;
+  for (auto& [key, kind] : kinds) sorted.push_back(std::move(kind));
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Kind& a, const Kind& b) {
+    const int a_step = static_cast<int>(a.ratio() * kRatioSteps);
+    const int b_step = static_cast<int>(b.ratio() * kRatioSteps);
+    return a_step != b_step ? a_step > b_step : a.place < b.place;
   });
-  return candidates;
+  return sorted;
+}
+
+/// Keeps a whole kind decoded, or as many of it as fit: portions shrink only with the last.
+void keep_kind(const Kind& kind, Ledger& ledger) {
+  std::vector<std::pair<uint32_t, uint32_t>> moved;
+  for (const auto& [group, tensor] : kind.members) {
+    if (ledger.plan().tiers[tensor] != Tier::kStorage) continue;
+    ledger.move(group, tensor, Tier::kDecoded, false);
+    moved.emplace_back(group, tensor);
+  }
+  if (ledger.fits(2)) return;
+  for (const auto& [group, tensor] : moved) ledger.move(group, tensor, Tier::kDecoded, true);
+  for (const auto& [group, tensor] : moved) ledger.keep(group, tensor, Tier::kDecoded, 2);
 }
 
 /// Groups that set the memory of portions alone lose their largest tensors first.
@@ -214,30 +240,24 @@ TierPlan plan_tiers(const Index& index, const TierRequest& request) {
 
   const Ledger& base = start.fits(2) || !request.fill_decoded ? start : outliers;
   if (!base.fits(2)) return Ledger(start).finish();
-  const std::vector<Candidate> candidates = list_candidates(index, request, start);
-  const auto divide = [&](size_t decoded_count) {
+  const std::vector<Kind> kinds = list_kinds(index, request, start);
+  const auto divide = [&](size_t decoded_kinds) {
     Ledger ledger = base;
-    if (request.fill_decoded && decoded_count > 0) {
+    if (request.fill_decoded && decoded_kinds > 0) {
       keep_outliers(index, request, ledger, 2);
-      for (size_t i = 0; i < decoded_count; ++i) {
-        const Candidate& candidate = candidates[i];
-        if (ledger.plan().tiers[candidate.tensor] != Tier::kStorage) continue;
-        ledger.keep(candidate.group, candidate.tensor, Tier::kDecoded, 2);
-      }
+      for (size_t i = 0; i < decoded_kinds; ++i) keep_kind(kinds[i], ledger);
     }
-    if (request.fill_packed) {
-      for (size_t i = candidates.size(); i-- > 0;) {
-        const Candidate& candidate = candidates[i];
-        if (ledger.plan().tiers[candidate.tensor] != Tier::kStorage) continue;
-        ledger.keep(candidate.group, candidate.tensor, Tier::kPacked, 2);
+    for (size_t i = request.fill_packed ? kinds.size() : 0; i-- > 0;) {
+      for (const auto& [group, tensor] : kinds[i].members) {
+        if (ledger.plan().tiers[tensor] != Tier::kStorage) continue;
+        ledger.keep(group, tensor, Tier::kPacked, 2);
       }
     }
     return ledger.finish();
   };
-  if (!request.fill_packed) return divide(candidates.size());
-  TierPlan best = divide(candidates.size());
-  for (size_t i = 0; i < kDivisions; ++i) {
-    TierPlan other = divide(candidates.size() * i / kDivisions);
+  TierPlan best = divide(kinds.size());
+  for (size_t i = 0; request.fill_packed && i < kDivisions; ++i) {
+    TierPlan other = divide(kinds.size() * i / kDivisions);
     if (other.estimate.seconds < best.estimate.seconds) best = std::move(other);
   }
   return best;
