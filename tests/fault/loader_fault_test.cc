@@ -6,67 +6,19 @@
 #include <algorithm>
 #include <cerrno>
 #include <functional>
-#include <random>
 
 #include "runtime/load/loader_state.h"
+#include "tests/support/faulty_engine.h"
 #include "tests/support/packed_model.h"
 
 namespace qload {
 namespace {
 
+using test::Fate;
+using test::FaultyEngine;
 using test::PackedModel;
 using test::TempDirectory;
 using ::testing::HasSubstr;
-
-/// What happens to read number `n` (in order of submission): 0: it is done, else it fails with
-/// that errno.
-using Fate = std::function<int(uint64_t n, const Read& read)>;
-
-/// A pread engine between whose reads and completions a test decides.
-class FaultyEngine : public ReadEngine {
- public:
-  FaultyEngine(std::unique_ptr<ReadEngine> inner, Fate fate, uint64_t shuffle_seed)
-      : inner_(std::move(inner)), fate_(std::move(fate)), generator_(shuffle_seed) {}
-
-  IoBackend backend() const override { return IoBackend::kPread; }
-  Status attach_at(uint32_t file, const ReadFiles& files) override {
-    return inner_->attach_at(file, files);
-  }
-  void wake() override { inner_->wake(); }
-  void submit(const Read& read) override {
-    const int error_number = fate_(count_++, read);
-    if (error_number == 0) {
-      inner_->submit(read);
-    } else {
-      failed_.push_back({read.tag, error_number, 0});
-    }
-  }
-  // Failures first or last, and what finished together in any order.
-  size_t wait(std::span<Completion> out) override {
-    size_t count = 0;
-    if (inner_->in_flight() > 0 && (failed_.empty() || generator_() % 2 == 0)) {
-      count = inner_->wait(out);
-    }
-    while (!failed_.empty() && count < out.size()) {
-      out[count++] = failed_.back();
-      failed_.pop_back();
-    }
-    std::shuffle(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(count), generator_);
-    return count;
-  }
-  uint32_t depth() const override { return inner_->depth(); }
-  uint32_t in_flight() const override {
-    return inner_->in_flight() + static_cast<uint32_t>(failed_.size());
-  }
-  EngineCounters counters() const override { return inner_->counters(); }
-
- private:
-  std::unique_ptr<ReadEngine> inner_;
-  Fate fate_;
-  std::vector<Completion> failed_;
-  uint64_t count_ = 0;
-  std::mt19937_64 generator_;
-};
 
 /// A ring whose third read, and every one after it, the kernel refuses.
 class BreakingEngine : public FaultyEngine {
@@ -98,19 +50,8 @@ class LoaderFaultTest : public ::testing::Test {
     ASSERT_TRUE(model.ok());
     model_.emplace(std::move(model).value());
   }
-  Loader make_loader(Fate fate, LoaderOptions options = {}) {
-    options.io_backend = IoBackend::kPread;
-    auto state =
-        internal::create_loader_state(options,
-                                      [fate](IoBackend, const EngineOptions& engine,
-                                             int*) -> Result<std::unique_ptr<ReadEngine>> {
-                                        auto inner = make_pread_engine(engine, 4);
-                                        if (!inner.ok()) return inner.error();
-                                        return std::unique_ptr<ReadEngine>(
-                                            new FaultyEngine(std::move(inner).value(), fate, 4711));
-                                      });
-    EXPECT_TRUE(state.ok());
-    return internal::LoaderAccess::make(std::move(state).value());
+  Loader make_loader(Fate fate, const LoaderOptions& options = {}) {
+    return test::make_faulty_loader(std::move(fate), options);
   }
 
   static TempDirectory* directory_;
