@@ -2,13 +2,16 @@
 
 #include <sys/resource.h>
 #include <sys/utsname.h>
+#include <algorithm>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
 #include "bench/load/parallel.h"
 #include "bench/load/throttle.h"
 #include "format/base/format_text.h"
+#include "runtime/host/cgroup_limits.h"
 
 namespace qload::bench {
 namespace {
@@ -87,7 +90,11 @@ std::string memlock_limit() {
 
 }  // namespace
 
-uint64_t available_memory_bytes() { return memory_field("MemAvailable"); }
+uint64_t available_memory_bytes() {
+  const uint64_t available = memory_field("MemAvailable");
+  const auto group = read_cgroup_memory(find_cgroup_folders("memory"));
+  return group ? std::min(available, group->headroom_bytes) : available;
+}
 
 Machine describe_machine(const std::filesystem::path& path) {
   Machine machine;

@@ -27,8 +27,8 @@ struct Machine {
 /// Describes this machine, and the storage that holds `path`.
 Machine describe_machine(const std::filesystem::path& path);
 
-/// Memory that could be taken now without swapping, page cache included. 0: the system does not
-/// say.
+/// Memory that this process could take now without swapping, page cache included, within its
+/// control groups' limits. 0: the system does not say.
 uint64_t available_memory_bytes();
 
 }  // namespace qload::bench

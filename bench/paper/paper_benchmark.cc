@@ -141,8 +141,7 @@ Status run_model(Bench& bench, const Candidate& candidate, PaperResult& result) 
                      .entries = {},
                      .threads = bench.contender.threads,
                      .runs = bench.options.runs,
-                     .settle_bytes = std::min(2 * model.plain_bytes + model.compressed_bytes,
-                                              bench.report.machine.memory_available_bytes / 2)};
+                     .settle_bytes = 2 * model.plain_bytes + model.compressed_bytes};
   if (bench.options.stream_only) {
     QLOAD_TRY(const Model packed, Model::open(model.packed));
     QLOAD_TRY(plan, plan_stream(packed, model.source));

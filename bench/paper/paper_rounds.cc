@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "bench/load/cold_cache.h"
-#include "bench/load/fresh_memory.h"
 #include "bench/load/round_order.h"
+#include "bench/load/run_setting.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
 
@@ -36,18 +36,10 @@ Status check_entry(const PaperRounds& rounds, PaperEntry& entry) {
   return checked;
 }
 
-// A hypervisor takes back memory that has been free for a while; its return is not a load's cost
-// (docs/benchmarking.md, "Interleaving, cold and warm").
-Status settle_memory(const PaperRounds& rounds) {
-  QLOAD_TRY(const FreshMemory memory, FreshMemory::allocate(rounds.settle_bytes, true));
-  populate_parallel(memory.bytes(), rounds.threads);
-  return Ok{};
-}
-
 Result<RunSample> run_once(const PaperRounds& rounds, PaperEntry& entry, Throttle* throttle) {
   const std::vector<std::filesystem::path> files = entry.contender->files();
   QLOAD_CHECK(drop_cached(files, ColdMethod::kAdvise));
-  QLOAD_CHECK(settle_memory(rounds));
+  QLOAD_CHECK(settle_memory(rounds.settle_bytes, rounds.threads));
   QLOAD_TRY(const double cached, cached_share(files));
   if (throttle != nullptr) QLOAD_CHECK(throttle->drain());
   QLOAD_TRY(RunSample run, time_load(*entry.contender, rounds.model.source, rounds.sample));
