@@ -74,4 +74,20 @@ const DTypeInfo* find_dtype(DType dtype) {
 
 std::span<const DTypeInfo> all_dtypes() { return kDTypes; }
 
+uint64_t row_bytes(const TensorInfo& info) {
+  const DTypeInfo* dtype = find_dtype(info.dtype);
+  if (dtype == nullptr || info.shape.empty() || info.bytes == 0) return info.bytes;
+  const uint64_t elements = info.shape.back();
+  if (elements == 0 || elements % dtype->block_elements != 0) return info.bytes;
+  // No more than the tensor has, so nothing overflows.
+  const uint64_t blocks = elements / dtype->block_elements;
+  if (blocks > info.bytes / dtype->block_bytes) return info.bytes;
+  const uint64_t bytes = blocks * dtype->block_bytes;
+  return info.bytes % bytes == 0 ? bytes : info.bytes;
+}
+
+uint64_t row_count(const TensorInfo& info) {
+  return info.bytes == 0 ? 0 : info.bytes / row_bytes(info);
+}
+
 }  // namespace qload

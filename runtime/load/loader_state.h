@@ -19,6 +19,7 @@
 #include "runtime/host/processors.h"
 #include "runtime/load/io_thread.h"
 #include "runtime/load/model_state.h"
+#include "runtime/load/packed_store.h"
 #include "runtime/load/turnstile.h"
 #include "runtime/memory/destination_block.h"
 #include "runtime/memory/destination_pool.h"
@@ -71,11 +72,24 @@ struct LoadTarget {
   bool direct_allowed = true;
 };
 
+/// What a load puts into its targets.
+enum class TargetForm : uint8_t {
+  kDecoded,
+  kStored,  ///< The chunks as they are stored, laid out as PlanOptions::stored says.
+};
+
 /// Waits for its turn, plans, runs, reports. `block`, when not null, is the fresh memory that the
 /// targets lie in. `begin` is when the caller asked.
 Status run_load(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
                 const DestinationBlock* block, const LoadOptions& options,
-                std::chrono::steady_clock::time_point begin);
+                std::chrono::steady_clock::time_point begin,
+                TargetForm form = TargetForm::kDecoded);
+
+/// The same out of `store`, which a load with TargetForm::kStored has filled: nothing is read.
+/// Stored bytes that were checked then are not checked again. REQUIRES: it has every target.
+Status run_decode(LoaderState& state, const ModelState& model, const PackedStore& store,
+                  std::span<const LoadTarget> targets, const DestinationBlock* block,
+                  const LoadOptions& options, std::chrono::steady_clock::time_point begin);
 
 /// Overrides from the environment. kInvalidArgument names a value that means nothing.
 Status apply_environment(LoaderOptions& options);

@@ -104,6 +104,12 @@ struct TensorInfo {
   Digest digest;      ///< Of the decoded bytes.
 };
 
+/// Bytes of one row of `info`: its innermost dimension, as stored. The whole tensor is one row when
+/// its shape does not tell (a scalar, rows that are not whole blocks); 0 for an empty tensor.
+uint64_t row_bytes(const TensorInfo& info);
+/// How many rows of row_bytes() it has; 0 for an empty tensor.
+uint64_t row_count(const TensorInfo& info);
+
 /// Borrowed bytes of one tensor: valid while the Weights that returned the view lives.
 struct TensorView {
   const TensorInfo* info = nullptr;
