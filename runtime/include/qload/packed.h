@@ -58,9 +58,9 @@ struct RowsView {
 };
 
 /// Reads a tensor's rows (see row_bytes in qload/tensor.h) front to back, or from any row on. What
-/// follows on what came before is never decoded twice; a row in the middle of a chunk (some 256 KiB
-/// decoded) is reached by decoding and dropping what stands before it in its chunk. Rows of a chunk
-/// that is stored raw are shown where they lie.
+/// follows on what came before is never decoded twice; a row in the middle of a chunk (1 MiB
+/// decoded by default) is reached by decoding and dropping what stands before it in its chunk. Rows
+/// of a chunk that is stored raw are shown where they lie.
 ///
 /// Threads that share a tensor open a cursor each; they split its rows at chunk_start_row(), so
 /// that no chunk is decoded by two of them. One thread at a time; the PackedWeights must outlive
