@@ -80,9 +80,10 @@ class RowCursor {
   uint64_t row_bytes() const;  ///< qload::row_bytes(info()).
   uint64_t next_row() const;   ///< That next_rows() begins with.
 
-  /// The first row of those that begin in the chunk where `row` begins. For a row up to the chunk
-  /// size that is the first byte of a chunk; a longer one may begin behind the end of the row
-  /// before it. rows() for `row` at rows() or beyond.
+  /// The first row that begins in the chunk where `row` begins. Rows that fit in a chunk are packed
+  /// so that it is the chunk's first byte, and longer ones where they divide; else the reader that
+  /// starts there decodes and drops the end of the row before. rows() for a `row` at rows() or
+  /// beyond.
   uint64_t chunk_start_row(uint64_t row) const;
 
   /// The next rows will be those from `row` on; rows() is the end. kInvalidArgument beyond it.
