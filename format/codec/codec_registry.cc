@@ -10,7 +10,7 @@ namespace {
 
 constexpr Codec kCodecs[] = {
     {CodecId::kStore, "store", make_store_decoder, make_store_encoder},
-    {CodecId::kConstant, "constant", make_constant_decoder, make_constant_encoder},
+    {CodecId::kConstant, "constant", make_constant_decoder, make_constant_encoder, true},
     {CodecId::kZstd, "zstd", make_zstd_decoder, make_zstd_encoder},
     {CodecId::kLaneHuffman, "lane_huffman", make_lane_huffman_decoder, make_lane_huffman_encoder,
      true, estimate_lane_huffman_bytes},

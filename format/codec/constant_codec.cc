@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "format/base/format_text.h"
+#include "format/base/try.h"
 #include "format/codec/codec_factories.h"
 
 namespace qload {
@@ -10,14 +11,26 @@ namespace {
 class ConstantDecoder final : public Decoder {
  public:
   Status decode(std::span<const std::byte> stored, std::span<std::byte> decoded) override {
-    if (stored.size() != 1 || decoded.empty()) {
+    QLOAD_CHECK(open(stored, decoded.size()));
+    return next(decoded);
+  }
+  Status open(std::span<const std::byte> stored, size_t decoded_bytes) override {
+    if (stored.size() != 1 || decoded_bytes == 0) {
       return Error(ErrorCode::kCorrupt,
-                   text("a constant stream of ", decoded.size(), " bytes is stored in ",
+                   text("a constant stream of ", decoded_bytes, " bytes is stored in ",
                         stored.size(), "; expected 1 byte for 1 or more"));
     }
-    std::memset(decoded.data(), static_cast<int>(stored[0]), decoded.size());
+    value_ = stored[0];
     return Ok{};
   }
+  Status next(std::span<std::byte> decoded) override {
+    std::memset(decoded.data(), static_cast<int>(value_), decoded.size());
+    return Ok{};
+  }
+  Status finish() override { return Ok{}; }
+
+ private:
+  std::byte value_{0};
 };
 
 class ConstantEncoder final : public Encoder {

@@ -16,6 +16,8 @@ constexpr uint64_t kPageBytes = kAlignmentMin;
 // A remainder below this share of the target joins the chunk before it: a chunk so small costs
 // more in bookkeeping than it brings in parallel work.
 constexpr uint64_t kRemainderShare = 8;
+// Bounds the search for equal parts of a row. All that the bounds allow of one of 64 GiB, at 1 MiB.
+constexpr uint64_t kPartsTried = 1u << 18;
 
 struct Bounds {
   uint64_t bytes_min;
@@ -46,6 +48,31 @@ std::optional<uint64_t> chunk_bytes_for(uint64_t unit, const Bounds& bounds) {
   if (unit > bounds.bytes_max) return std::nullopt;
   if (auto paged = nearest_multiple(std::lcm(unit, kPageBytes), bounds)) return paged;
   return nearest_multiple(unit, bounds);
+}
+
+/// The equal part of a row above the bounds that is nearest to the target: whole units, and whole
+/// pages where some part has them. Every row then begins a chunk, and no chunk of one row must be
+/// decoded to read another. Nothing when the row has no such part.
+std::optional<uint64_t> part_of_row(uint64_t row_bytes, uint64_t unit, const Bounds& bounds) {
+  std::optional<uint64_t> best;
+  bool best_paged = false;
+  const auto distance = [&](uint64_t part) {
+    return part > bounds.target_bytes ? part - bounds.target_bytes : bounds.target_bytes - part;
+  };
+  const uint64_t count_min = (row_bytes + bounds.bytes_max - 1) / bounds.bytes_max;
+  const uint64_t count_max = std::min(row_bytes / bounds.bytes_min, count_min + kPartsTried);
+  for (uint64_t count = count_min; count <= count_max; ++count) {
+    const uint64_t part = row_bytes / count;
+    if (row_bytes % count != 0 || part % unit != 0) continue;
+    const bool paged = part % kPageBytes == 0;
+    if (best &&
+        (best_paged > paged || (best_paged == paged && distance(*best) <= distance(part)))) {
+      continue;
+    }
+    best = part;
+    best_paged = paged;
+  }
+  return best;
 }
 
 ChunkCut cut_at(uint64_t bytes, uint64_t chunk_bytes, const Bounds& bounds) {
@@ -81,6 +108,11 @@ ChunkCut cut_tensor(DType dtype, std::span<const uint64_t> shape, uint64_t bytes
   if (info != nullptr) {
     if (auto row = row_bytes(*info, shape, bytes)) {
       if (auto chunk = chunk_bytes_for(*row, bounds)) return cut_at(bytes, *chunk, bounds);
+      if (bytes > *row) {
+        if (auto part = part_of_row(*row, info->block_bytes, bounds)) {
+          return cut_at(bytes, *part, bounds);
+        }
+      }
     }
     if (bytes % info->block_bytes == 0) {
       if (auto chunk = chunk_bytes_for(info->block_bytes, bounds)) {

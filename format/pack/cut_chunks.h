@@ -23,10 +23,11 @@ struct ChunkCut {
 };
 
 /// Cuts a tensor into chunks of about `target_bytes`: between a quarter of it and twice it, and at
-/// most kChunkBytesMax. Chunks hold whole rows (innermost dimension) where a row fits, whole
-/// blocks of elements always, and are a multiple of 4096 bytes where the rows permit one, so that
-/// chunks stored raw stay congruent with the pages they are read to.
-/// REQUIRES: target_bytes in [4, kChunkBytesMax].
+/// most kChunkBytesMax. Chunks hold whole rows (innermost dimension) where a row fits, else equal
+/// parts of one row where it has such parts: then no chunk must be decoded twice to read a tensor
+/// by ranges of rows. They hold whole blocks of elements always, and are a multiple of 4096 bytes
+/// where the rows permit one, so that chunks stored raw stay congruent with the pages they are read
+/// to. REQUIRES: target_bytes in [4, kChunkBytesMax].
 ChunkCut cut_tensor(DType dtype, std::span<const uint64_t> shape, uint64_t bytes,
                     uint64_t target_bytes);
 

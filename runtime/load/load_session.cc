@@ -132,10 +132,14 @@ void LoadSession::touch_first(std::span<const std::byte> destination) {
   touch_nanoseconds_.fetch_add(static_cast<uint64_t>(taken.count()), std::memory_order_relaxed);
 }
 
+DecodeWork::Pulled LoadSession::pull(DecodeContext& context) {
+  if (setup_.packed != nullptr) return pull_packed(context);
+  return setup_.cached ? pull_cached(context) : Pulled::kDone;
+}
+
 // Of a load out of the page cache: the next read, by this thread into memory that its cache still
 // holds, and at once decoded from there.
-DecodeWork::Pulled LoadSession::pull(DecodeContext& context) {
-  if (!setup_.cached) return Pulled::kDone;
+DecodeWork::Pulled LoadSession::pull_cached(DecodeContext& context) {
   uint32_t number = 0;
   uint32_t region = StagingArea::kNoRegion;
   const Pulled pulled = take_cached(number, region);
@@ -202,20 +206,53 @@ void LoadSession::decode_cached(const PlanRead& read, const std::byte* data,
   }
 }
 
+// Of weights kept packed: the next chunks, decoded from where they lie.
+DecodeWork::Pulled LoadSession::pull_packed(DecodeContext& context) {
+  uint32_t first = 0;
+  const uint32_t count = take_packed(first);
+  if (count == 0) return Pulled::kDone;
+  try {
+    run_chunks(first, count, nullptr, context);
+  } catch (const std::bad_alloc&) {
+    fail_out_of_memory();
+  }
+  return Pulled::kMore;
+}
+
+/// Takes as many chunks as make a job; 0: none is left, or the load is stopping.
+uint32_t LoadSession::take_packed(uint32_t& first) {
+  if (stopping()) return 0;
+  const std::vector<PlanChunk>& chunks = setup_.plan.chunks;
+  const std::lock_guard lock(mutex_);
+  first = next_cached_;
+  for (uint32_t bytes = 0; next_cached_ < chunks.size() && bytes < kJobBytes; ++next_cached_) {
+    bytes += setup_.container->index.chunks()[chunks[next_cached_].chunk].stored_bytes;
+  }
+  return next_cached_ - first;
+}
+
 void LoadSession::run_chunks(uint32_t first, uint32_t count, const std::byte* data,
                              DecodeContext& context) {
   for (uint32_t i = 0; i < count && !stopping(); ++i) {
     const PlanChunk& planned = setup_.plan.chunks[first + i];
-    Status status = decode_one(planned, data + planned.read_offset, context);
+    Status status = decode_one(planned, stored_of(planned, data), context);
     if (!status.ok()) return fail(std::move(status).error());
   }
 }
 
-Status LoadSession::decode_one(const PlanChunk& planned, const std::byte* stored_data,
+/// In the read's data, or in the store.
+std::span<const std::byte> LoadSession::stored_of(const PlanChunk& planned,
+                                                  const std::byte* data) const {
+  const Index& index = setup_.container->index;
+  const ChunkRecord& chunk = index.chunks()[planned.chunk];
+  if (setup_.packed != nullptr) return setup_.packed->stored(index, planned.tensor, chunk);
+  return {data + planned.read_offset, chunk.stored_bytes};
+}
+
+Status LoadSession::decode_one(const PlanChunk& planned, std::span<const std::byte> stored,
                                DecodeContext& context) {
   const Index& index = setup_.container->index;
   const ChunkRecord& chunk = index.chunks()[planned.chunk];
-  const std::span stored(stored_data, chunk.stored_bytes);
   const std::span decoded(planned.destination, chunk.decoded_bytes);
   QLOAD_CHECK(check_stored(chunk, stored, planned.tensor));
   context.write_around_cache(setup_.plan.decoded_bytes >= kAroundCacheBytesMin &&
@@ -239,20 +276,22 @@ void LoadSession::run_pieces(uint32_t first, uint32_t count, const std::byte* da
   }
 }
 
-// A raw chunk is its own decoded form: one checksum serves both purposes.
+// A raw chunk is its own decoded form: one checksum serves both purposes. Of a chunk that is kept
+// packed it is the stored form that arrived.
 void LoadSession::check_raw_chunk(uint32_t number) {
   const PlanRawChunk& planned = setup_.plan.raw_chunks[number];
   const ChunkRecord& chunk = setup_.container->index.chunks()[planned.chunk];
   Status status =
-      check_stored(chunk, std::span(planned.destination, chunk.decoded_bytes), planned.tensor);
+      check_stored(chunk, std::span(planned.destination, planned.stored_bytes), planned.tensor);
   if (!status.ok()) return fail(std::move(status).error());
-  decoded_bytes_.fetch_add(chunk.decoded_bytes, std::memory_order_relaxed);
+  decoded_bytes_.fetch_add(planned.stored_bytes, std::memory_order_relaxed);
   chunk_count_.fetch_add(1, std::memory_order_relaxed);
 }
 
 Status LoadSession::check_stored(const ChunkRecord& chunk, std::span<const std::byte> stored,
                                  uint32_t tensor) const {
-  if (setup_.verify == Verify::kIndexOnly) return Ok{};
+  const bool checked_before = setup_.packed != nullptr && setup_.packed->checked;
+  if (setup_.verify == Verify::kIndexOnly || checked_before) return Ok{};
   const uint64_t found = checksum64(stored);
   if (found == chunk.stored_checksum) return Ok{};
   return Error(ErrorCode::kCorrupt,
@@ -268,13 +307,6 @@ Status LoadSession::check_decoded(const ChunkRecord& chunk, std::span<const std:
   return Error(ErrorCode::kCorrupt,
                text(describe(chunk, tensor), ": checksum of the decoded bytes is ", found,
                     ", expected ", chunk.decoded_checksum));
-}
-
-std::string LoadSession::describe(const ChunkRecord& chunk, uint32_t tensor) const {
-  const Index& index = setup_.container->index;
-  return text(quote(setup_.container->file.name()), ": tensor ",
-              quote(index.name(index.tensors()[tensor])), ", decoded offset ", chunk.decoded_offset,
-              ", container offset ", chunk.offset);
 }
 
 void LoadSession::add_statistics(LoadStatistics& statistics) const {

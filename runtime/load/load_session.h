@@ -14,6 +14,8 @@
 #include "qload/options.h"
 #include "qload/result.h"
 #include "runtime/decode/decode_pool.h"
+#include "runtime/load/chunk_place.h"
+#include "runtime/load/packed_store.h"
 #include "runtime/memory/prefaulter.h"
 #include "runtime/memory/staging_area.h"
 #include "runtime/plan/read_plan.h"
@@ -22,7 +24,8 @@ namespace qload {
 
 /// One load: its plan, its progress, its first error. What has been read comes in by arrived(),
 /// from the I/O thread; a load of a file that lies in the page cache has no I/O thread, for decode
-/// threads read what they decode themselves. Decode threads call run(), pull() and run_idle(); the
+/// threads read what they decode themselves, and neither has one of weights kept packed in memory.
+/// Decode threads call run(), pull() and run_idle(); the
 /// caller waits for the end and reads progress.
 class LoadSession : public DecodeWork {
  public:
@@ -30,7 +33,9 @@ class LoadSession : public DecodeWork {
     const Container* container = nullptr;
     ReadPlan plan;
     Verify verify = Verify::kChunks;
-    bool cached = false;                     ///< Decode threads read, out of the page cache.
+    bool cached = false;  ///< Decode threads read, out of the page cache.
+    /// Not null: the plan is make_decode_plan's, and its chunks are decoded from here.
+    const internal::PackedStore* packed = nullptr;
     std::span<std::byte> fresh_memory = {};  ///< To prefault; may be empty.
     HugePages huge_pages = HugePages::kAuto;
     std::stop_token stop = {};
@@ -78,20 +83,27 @@ class LoadSession : public DecodeWork {
   enum JobKind : uint32_t { kChunks, kPieces, kRawCheck };
 
   void push_staged(const PlanRead& read, uint32_t region);
+  Pulled pull_cached(DecodeContext& context);
   Pulled take_cached(uint32_t& read, uint32_t& region);
   Status read_cached(const PlanRead& read, std::byte* data);
   void touch_first(std::span<const std::byte> destination);
   void decode_cached(const PlanRead& read, const std::byte* data, DecodeContext& context);
+  Pulled pull_packed(DecodeContext& context);
+  uint32_t take_packed(uint32_t& first);
 
   void run_chunks(uint32_t first, uint32_t count, const std::byte* data, DecodeContext& context);
   void run_pieces(uint32_t first, uint32_t count, const std::byte* data);
   void check_raw_chunk(uint32_t raw_chunk);
-  Status decode_one(const PlanChunk& planned, const std::byte* stored, DecodeContext& context);
+  std::span<const std::byte> stored_of(const PlanChunk& planned, const std::byte* data) const;
+  Status decode_one(const PlanChunk& planned, std::span<const std::byte> stored,
+                    DecodeContext& context);
   Status check_stored(const ChunkRecord& chunk, std::span<const std::byte> stored,
                       uint32_t tensor) const;
   Status check_decoded(const ChunkRecord& chunk, std::span<const std::byte> decoded,
                        uint32_t tensor) const;
-  std::string describe(const ChunkRecord& chunk, uint32_t tensor) const;
+  std::string describe(const ChunkRecord& chunk, uint32_t tensor) const {
+    return describe_place(*setup_.container, chunk, tensor);
+  }
 
   const Setup setup_;
   DecodePool::WorkId work_ = 0;
@@ -109,7 +121,7 @@ class LoadSession : public DecodeWork {
   std::atomic<bool> failed_ = false;
   std::atomic<bool> cancelled_ = false;
   std::mutex mutex_;
-  uint32_t next_cached_ = 0;  // Guarded by mutex_, like error_.
+  uint32_t next_cached_ = 0;  // Read, or chunk kept packed. Guarded by mutex_, like error_.
   std::optional<Error> error_;
 };
 

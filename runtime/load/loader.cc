@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <new>
 #include <numeric>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -13,6 +11,7 @@
 #include "format/base/format_text.h"
 #include "format/base/try.h"
 #include "runtime/host/processors.h"
+#include "runtime/load/load_call.h"
 #include "runtime/load/loader_state.h"
 #include "runtime/load/memory_budget.h"
 #include "runtime/load/weights_state.h"
@@ -121,19 +120,8 @@ Result<std::unique_ptr<LoaderState>> create_loader_state(LoaderOptions options,
   return state;
 }
 
-}  // namespace internal
-
-namespace {
-
-using internal::LoadTarget;
-using internal::ModelState;
-
-// Tensors start on a cache line, and those that may be read in place (see kInPlaceBytesMin) on
-// the container's alignment, which their file offsets have too.
-constexpr uint64_t kTensorAlignment = 64;
-
 Status check_load_options(const LoadOptions& options) {
-  return internal::check_hook("LoadOptions::allocator", options.allocator);
+  return check_hook("LoadOptions::allocator", options.allocator);
 }
 
 Result<std::vector<uint32_t>> find_tensors(const ModelState& model,
@@ -158,7 +146,6 @@ Result<std::vector<uint32_t>> find_tensors(const ModelState& model,
   return numbers;
 }
 
-/// Finds every destination's tensor and checks sizes and overlap.
 Result<std::vector<LoadTarget>> find_targets(const ModelState& model,
                                              std::span<const Destination> destinations) {
   std::vector<std::string_view> names;
@@ -193,7 +180,6 @@ Result<std::vector<LoadTarget>> find_targets(const ModelState& model,
   return targets;
 }
 
-/// `options`, reporting to `statistics` and, by reference, to the callback of `options`.
 LoadOptions report_to(LoadStatistics& statistics, const LoadOptions& options) {
   LoadOptions reporting = options;
   if (options.on_progress) reporting.on_progress = std::ref(options.on_progress);
@@ -201,17 +187,34 @@ LoadOptions report_to(LoadStatistics& statistics, const LoadOptions& options) {
   return reporting;
 }
 
-/// Nothing throws across the API: memory that runs out is an error like any other.
-template <class Call>
-auto without_throwing(Call&& call) -> decltype(call()) {
-  try {
-    return call();
-  } catch (const std::bad_alloc&) {
-    return Error(ErrorCode::kOutOfMemory, "out of memory");
-  } catch (const std::length_error&) {
-    return Error(ErrorCode::kOutOfMemory, "out of memory");
+Status load_block(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
+                  DestinationBlock& block, const LoadOptions& options,
+                  std::chrono::steady_clock::time_point begin, TargetForm form) {
+  LoadStatistics& statistics = *options.statistics;
+  LoadSetting setting{.block = &block, .form = form};
+  if (block.fresh_mapping()) setting.fresh_memory = {block.data(), block.bytes()};
+  const Status loaded = run_load(state, model, targets, setting, options, begin);
+  if (block.reusable()) {
+    statistics.reused_bytes = block.bytes();
+    statistics.huge_pages = block.huge_pages();
   }
+  QLOAD_CHECK(loaded);
+  block.mark_used(statistics.huge_pages);
+  state.blocks->filled(block);
+  return Ok{};
 }
+
+}  // namespace internal
+
+namespace {
+
+using internal::LoadTarget;
+using internal::ModelState;
+using internal::without_throwing;
+
+// Tensors start on a cache line, and those that may be read in place (see kInPlaceBytesMin) on
+// the container's alignment, which their file offsets have too.
+constexpr uint64_t kTensorAlignment = 64;
 
 }  // namespace
 
@@ -230,7 +233,7 @@ Result<Loader> Loader::create(const LoaderOptions& options) {
 Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_t> numbers,
                                      const LoadOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
-  QLOAD_CHECK(check_load_options(options));
+  QLOAD_CHECK(internal::check_load_options(options));
   const ModelState& state = model.state();
   const uint64_t alignment = state.container.superblock.alignment;
   std::vector<uint64_t> offsets;
@@ -253,8 +256,8 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   LoadStatistics& statistics = options.statistics != nullptr ? *options.statistics : own_statistics;
   statistics = {};
   auto weights = std::make_unique<internal::WeightsState>();
-  weights->pool = state_->blocks;
-  DestinationBlock& block = weights->block;
+  weights->memory.pool = state_->blocks;
+  DestinationBlock& block = weights->memory.block;
   QLOAD_TRY(block,
             internal::acquire_block(*state_, state, numbers,
                                     {block_bytes, alignment, options.pinning, options.huge_pages},
@@ -264,17 +267,9 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   for (size_t i = 0; i < numbers.size(); ++i) {
     targets.push_back({numbers[i], block.data() + offsets[i], block.direct_allowed()});
   }
-  internal::LoadSetting setting{.block = &block};
-  if (block.fresh_mapping()) setting.fresh_memory = {block.data(), block.bytes()};
-  const Status loaded =
-      internal::run_load(*state_, state, targets, setting, report_to(statistics, options), begin);
-  if (block.reusable()) {
-    statistics.reused_bytes = block.bytes();
-    statistics.huge_pages = block.huge_pages();
-  }
-  QLOAD_CHECK(loaded);
-  block.mark_used(statistics.huge_pages);
-  state_->blocks->filled(block);
+  QLOAD_CHECK(internal::load_block(*state_, state, targets, block,
+                                   internal::report_to(statistics, options), begin,
+                                   internal::TargetForm::kDecoded));
   weights->tensors.reserve(numbers.size());
   for (const LoadTarget& target : targets) {
     const TensorInfo& info = state.tensors[target.tensor];
@@ -295,7 +290,7 @@ Result<Weights> Loader::load(const Model& model, const LoadOptions& options) {
 Result<Weights> Loader::load(const Model& model, std::span<const std::string_view> names,
                              const LoadOptions& options) {
   return without_throwing([&]() -> Result<Weights> {
-    QLOAD_TRY(const auto numbers, find_tensors(model.state(), names));
+    QLOAD_TRY(const auto numbers, internal::find_tensors(model.state(), names));
     return load_numbers(model, numbers, options);
   });
 }
@@ -305,7 +300,7 @@ Status Loader::load_into(const Model& model, std::span<const Destination> destin
   return without_throwing([&]() -> Status {
     const auto begin = std::chrono::steady_clock::now();
     if (options.statistics != nullptr) *options.statistics = {};
-    QLOAD_TRY(const auto targets, find_targets(model.state(), destinations));
+    QLOAD_TRY(const auto targets, internal::find_targets(model.state(), destinations));
     std::vector<uint32_t> numbers;
     numbers.reserve(targets.size());
     for (const LoadTarget& target : targets) numbers.push_back(target.tensor);

@@ -19,6 +19,7 @@
 #include "runtime/host/processors.h"
 #include "runtime/load/io_thread.h"
 #include "runtime/load/model_state.h"
+#include "runtime/load/packed_store.h"
 #include "runtime/load/turnstile.h"
 #include "runtime/memory/destination_block.h"
 #include "runtime/memory/destination_pool.h"
@@ -72,10 +73,17 @@ struct LoadTarget {
   ChunkRange chunks = {};
 };
 
+/// What a load puts into its targets.
+enum class TargetForm : uint8_t {
+  kDecoded,
+  kStored,  ///< The chunks as they are stored, laid out as PlanOptions::stored says.
+};
+
 /// What a load is part of.
 struct LoadSetting {
   const DestinationBlock* block = nullptr;  ///< Allocated for this load; for statistics.
   std::span<std::byte> fresh_memory = {};   ///< Of the targets: pages that nobody touched yet.
+  TargetForm form = TargetForm::kDecoded;
   ReadSeries series = {};
 };
 
@@ -83,6 +91,12 @@ struct LoadSetting {
 Status run_load(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
                 const LoadSetting& setting, const LoadOptions& options,
                 std::chrono::steady_clock::time_point begin);
+
+/// The same out of `store`, which a load with TargetForm::kStored has filled: nothing is read.
+/// Stored bytes that were checked then are not checked again. REQUIRES: it has every target.
+Status run_decode(LoaderState& state, const ModelState& model, const PackedStore& store,
+                  std::span<const LoadTarget> targets, const LoadSetting& setting,
+                  const LoadOptions& options, std::chrono::steady_clock::time_point begin);
 
 /// Overrides from the environment. kInvalidArgument names a value that means nothing.
 Status apply_environment(LoaderOptions& options);

@@ -9,6 +9,7 @@
 #include "format/base/try.h"
 #include "runtime/io/direct_io.h"
 #include "runtime/load/loader_state.h"
+#include "runtime/plan/packed_plan.h"
 #include "runtime/plan/read_plan.h"
 
 namespace qload::internal {
@@ -111,13 +112,18 @@ Status check_sharing(const ModelState& model, std::span<const LoadTarget> target
                     " times over ", index.chunks().size(), " chunks, at most ", parts_max));
 }
 
-ReadPlan plan_reads(const LoaderState& state, const ModelState& model,
-                    std::span<const LoadTarget> targets, const ReadChoice& choice) {
+std::vector<PlanTensor> plan_tensors(std::span<const LoadTarget> targets) {
   std::vector<PlanTensor> tensors;
   tensors.reserve(targets.size());
   for (const LoadTarget& target : targets) {
     tensors.push_back({target.tensor, target.data, target.direct_allowed, target.chunks});
   }
+  return tensors;
+}
+
+ReadPlan plan_reads(const LoaderState& state, const ModelState& model,
+                    std::span<const LoadTarget> targets, const ReadChoice& choice,
+                    TargetForm form) {
   PlanOptions options;
   options.base_offset = model.container.file.base_offset();
   // At most a quarter of the staging memory, so that reading and decoding overlap.
@@ -129,7 +135,8 @@ ReadPlan plan_reads(const LoaderState& state, const ModelState& model,
         static_cast<uint32_t>(std::min<uint64_t>(options.read_bytes, kCachedReadBytes));
     options.gap_bytes = 0;
   }
-  return make_read_plan(model.container.index, tensors, options);
+  options.stored = form == TargetForm::kStored;
+  return make_read_plan(model.container.index, plan_tensors(targets), options);
 }
 
 // The stage that the others waited for. Decode threads without data wait for storage; an I/O thread
@@ -138,19 +145,17 @@ ReadPlan plan_reads(const LoaderState& state, const ModelState& model,
 // blame.
 LoadStage find_bound(const LoadStatistics& statistics) {
   if (statistics.bytes_decoded == 0) return LoadStage::kNone;
+  const LoadStage larger = statistics.prefault_busy_seconds > statistics.decode_busy_seconds
+                               ? LoadStage::kDestination
+                               : LoadStage::kDecode;
   if (statistics.cache_read_seconds > 0) {
-    if (statistics.cache_read_seconds > statistics.decode_busy_seconds &&
-        statistics.cache_read_seconds > statistics.prefault_busy_seconds) {
-      return LoadStage::kPageCache;
-    }
-    return statistics.prefault_busy_seconds > statistics.decode_busy_seconds
-               ? LoadStage::kDestination
-               : LoadStage::kDecode;
+    const bool copying = statistics.cache_read_seconds > statistics.decode_busy_seconds &&
+                         statistics.cache_read_seconds > statistics.prefault_busy_seconds;
+    return copying ? LoadStage::kPageCache : larger;
   }
+  if (statistics.bytes_read == 0) return larger;  // Decoded from memory.
   const double data_wait = statistics.decode_wait_seconds / std::max(statistics.decode_threads, 1u);
-  if (data_wait > statistics.staging_wait_seconds) return LoadStage::kStorage;
-  return statistics.prefault_busy_seconds > statistics.decode_busy_seconds ? LoadStage::kDestination
-                                                                           : LoadStage::kDecode;
+  return data_wait > statistics.staging_wait_seconds ? LoadStage::kStorage : larger;
 }
 
 /// False when the callback threw: it must not unwind through a load that is under way.
@@ -181,12 +186,11 @@ Status check_regions(const StagingArea& staging, const ReadPlan& plan) {
   return Ok{};
 }
 
-LoadSession::Setup set_up(LoaderState& state, const ModelState& model, const ReadChoice& choice,
-                          const LoadSetting& setting, const LoadOptions& options) {
+LoadSession::Setup set_up(LoaderState& state, const ModelState& model, const LoadSetting& setting,
+                          const LoadOptions& options) {
   LoadSession::Setup setup;
   setup.container = &model.container;
   setup.verify = options.verify;
-  setup.cached = choice.by_decode_threads;
   setup.huge_pages = options.huge_pages;
   setup.stop = options.stop;
   setup.staging = &state.staging;
@@ -195,12 +199,13 @@ LoadSession::Setup set_up(LoaderState& state, const ModelState& model, const Rea
   return setup;
 }
 
-/// Runs the session to its end. The feed is read by the I/O thread until then.
-void run_session(LoadSession& session, IoThread* io, ReadFeed& feed, const LoadOptions& options) {
+/// Runs the session to its end. The feed is read by the I/O thread until then; both null: decode
+/// threads find the data themselves.
+void run_session(LoadSession& session, IoThread* io, ReadFeed* feed, const LoadOptions& options) {
   const uint64_t total = session.plan().decoded_bytes;
   session.start();
   if (io != nullptr) {
-    io->post(&feed);
+    io->post(feed);
   } else {
     session.close();
   }
@@ -220,8 +225,9 @@ Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const 
   statistics.kernel_refusal = static_cast<uint32_t>(state.refusal());
 
   QLOAD_CHECK(check_sharing(model, targets));
-  LoadSession::Setup setup = set_up(state, model, choice, setting, options);
-  setup.plan = plan_reads(state, model, targets, choice);
+  LoadSession::Setup setup = set_up(state, model, setting, options);
+  setup.cached = choice.by_decode_threads;
+  setup.plan = plan_reads(state, model, targets, choice, setting.form);
   QLOAD_CHECK(check_regions(state.staging, setup.plan));
   IoThread* io = nullptr;
   if (!choice.by_decode_threads) {
@@ -234,7 +240,7 @@ Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const 
                  .direct_file = choice.direct ? &choice.direct_file : nullptr,
                  .direct_required = state.options.direct_io == DirectIo::kRequired,
                  .series = setting.series});
-  run_session(session, io, feed, options);
+  run_session(session, io, &feed, options);
   session.add_statistics(statistics);
   if (io != nullptr) feed.add_statistics(statistics);
   ring_broke = feed.facts().broke && choice.backend == IoBackend::kUring;
@@ -248,6 +254,23 @@ Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const 
   return Ok{};
 }
 
+/// Clears `statistics` and fills in what is known before a load.
+void begin_statistics(const LoaderState& state, const DestinationBlock* block,
+                      LoadStatistics& statistics) {
+  statistics = {};
+  statistics.decode_threads = state.pool->thread_count();
+  statistics.queue_depth = state.options.queue_depth;
+  statistics.staging_bytes = state.options.staging_bytes;
+  if (block == nullptr) return;
+  statistics.destination_bytes = block->bytes();
+  statistics.pinned_bytes = block->pinned_bytes();
+}
+
+void end_statistics(Clock::time_point begin, LoadStatistics& statistics) {
+  statistics.seconds = seconds_since(begin);
+  statistics.bound = find_bound(statistics);
+}
+
 }  // namespace
 
 Status run_load(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
@@ -255,14 +278,7 @@ Status run_load(LoaderState& state, const ModelState& model, std::span<const Loa
                 std::chrono::steady_clock::time_point begin) {
   LoadStatistics local;
   LoadStatistics& statistics = options.statistics != nullptr ? *options.statistics : local;
-  statistics = {};
-  statistics.decode_threads = state.pool->thread_count();
-  statistics.queue_depth = state.options.queue_depth;
-  statistics.staging_bytes = state.options.staging_bytes;
-  if (setting.block != nullptr) {
-    statistics.destination_bytes = setting.block->bytes();
-    statistics.pinned_bytes = setting.block->pinned_bytes();
-  }
+  begin_statistics(state, setting.block, statistics);
   QLOAD_CHECK(state.turnstile.enter(options.stop));
   const Turn turn{state.turnstile};
   bool ring_broke = false;
@@ -273,9 +289,30 @@ Status run_load(LoaderState& state, const ModelState& model, std::span<const Loa
     // application entered a sandbox. The ring is gone now; pread threads start over.
     status = run_in_turn(state, model, targets, setting, options, statistics, ring_broke);
   }
-  statistics.seconds = seconds_since(begin);
-  statistics.bound = find_bound(statistics);
+  end_statistics(begin, statistics);
   return status;
+}
+
+Status run_decode(LoaderState& state, const ModelState& model, const PackedStore& store,
+                  std::span<const LoadTarget> targets, const LoadSetting& setting,
+                  const LoadOptions& options, std::chrono::steady_clock::time_point begin) {
+  LoadStatistics local;
+  LoadStatistics& statistics = options.statistics != nullptr ? *options.statistics : local;
+  begin_statistics(state, setting.block, statistics);
+  QLOAD_CHECK(check_sharing(model, targets));
+  QLOAD_CHECK(state.turnstile.enter(options.stop));
+  const Turn turn{state.turnstile};
+  LoadSession::Setup setup = set_up(state, model, setting, options);
+  setup.packed = &store;
+  setup.plan = make_decode_plan(model.container.index, plan_tensors(targets));
+  const uint64_t total = setup.plan.decoded_bytes;
+  LoadSession session(std::move(setup));
+  run_session(session, nullptr, nullptr, options);
+  session.add_statistics(statistics);
+  end_statistics(begin, statistics);
+  QLOAD_CHECK(session.take_status());
+  report(options, total, total);
+  return Ok{};
 }
 
 }  // namespace qload::internal

@@ -6,7 +6,7 @@
 
 namespace qload {
 
-internal::WeightsState::~WeightsState() {
+internal::LentBlock::~LentBlock() {
   const auto blocks = pool.lock();
   if (blocks == nullptr) return;
   blocks->end_loan(block);

@@ -11,15 +11,20 @@
 
 namespace qload::internal {
 
-struct WeightsState {
-  WeightsState() = default;
+/// A block that a Loader's pool counts as lent, once acquire_block has lent it.
+struct LentBlock {
+  LentBlock() = default;
   /// Gives the block to the Loader's pool where the Loader is still there, else to the system.
-  ~WeightsState();
-  WeightsState(const WeightsState&) = delete;
-  WeightsState& operator=(const WeightsState&) = delete;
+  ~LentBlock();
+  LentBlock(const LentBlock&) = delete;
+  LentBlock& operator=(const LentBlock&) = delete;
 
   DestinationBlock block;
   std::weak_ptr<DestinationPool> pool;
+};
+
+struct WeightsState {
+  LentBlock memory;
   std::vector<TensorView> tensors;  ///< In load order.
   std::vector<uint32_t> by_name;    ///< Positions in `tensors`, in byte order of their names.
 

@@ -23,26 +23,21 @@ struct FileRange {
   uint64_t bytes() const { return end - begin; }
 };
 
-/// The chunks that are wanted of a tensor. REQUIRES: the range lies in it.
-std::span<const ChunkRecord> chunks_of(const Index& index, const PlanTensor& wanted) {
-  const auto chunks = index.chunks_of(index.tensors()[wanted.tensor]);
-  const bool rest = wanted.chunks.count == ChunkRange::kAllChunks;
-  return chunks.subspan(wanted.chunks.first, rest ? std::dynamic_extent : wanted.chunks.count);
-}
-
 /// All parts in file order: chunks are numbered in file order, so sorting by number does it.
 /// Tensors that share chunks have their parts side by side then.
-std::vector<Part> collect_parts(const Index& index, std::span<const PlanTensor> tensors) {
+std::vector<Part> collect_parts(const Index& index, std::span<const PlanTensor> tensors,
+                                bool stored) {
   uint64_t part_count = 0;
-  for (const PlanTensor& wanted : tensors) part_count += chunks_of(index, wanted).size();
+  for (const PlanTensor& wanted : tensors) part_count += wanted_chunks(index, wanted).size();
   std::vector<Part> parts;
   parts.reserve(part_count);
   for (const PlanTensor& wanted : tensors) {
-    const std::span<const ChunkRecord> chunks = chunks_of(index, wanted);
+    const std::span<const ChunkRecord> chunks = wanted_chunks(index, wanted);
     for (const ChunkRecord& chunk : chunks) {
+      const uint64_t distance = stored ? chunk.offset - chunks[0].offset
+                                       : chunk.decoded_offset - chunks[0].decoded_offset;
       parts.push_back({static_cast<uint64_t>(&chunk - index.chunks().data()),
-                       wanted.data + (chunk.decoded_offset - chunks[0].decoded_offset),
-                       wanted.tensor, wanted.direct_allowed});
+                       wanted.data + distance, wanted.tensor, wanted.direct_allowed});
     }
   }
   auto by_chunk = [](const Part& a, const Part& b) { return a.chunk < b.chunk; };
@@ -61,6 +56,7 @@ class PlanBuilder {
         options_(options),
         alignment_(options.alignment),
         capacity_(std::max(align_down(options.read_bytes, alignment_), alignment_)),
+        padding_max_(options.stored ? std::min<uint64_t>(options.gap_bytes, capacity_ - 1) : 0),
         parts_(std::move(parts)) {}
 
   ReadPlan build() {
@@ -88,7 +84,14 @@ class PlanBuilder {
     return {begin, begin + chunk.stored_bytes};
   }
 
-  bool is_raw(const Part& part) const { return index_.form(chunk_of(part)).stored_raw(); }
+  bool is_raw(const Part& part) const {
+    return options_.stored || index_.form(chunk_of(part)).stored_raw();
+  }
+
+  /// What arrives of it in its destination.
+  uint64_t bytes_of(const Part& part) const {
+    return options_.stored ? chunk_of(part).stored_bytes : chunk_of(part).decoded_bytes;
+  }
 
   /// True when part `i`, the first of its chunk, may take part in an in-place run: raw, wanted
   /// once, and congruent.
@@ -101,17 +104,20 @@ class PlanBuilder {
     return is_raw(part);
   }
 
-  /// The longest run from `first` of raw parts that follow each other without a gap both in the
-  /// file and in memory: [first, result). Empty when `first` cannot be read in place.
+  /// True when part `i` follows the one before it at the same distance in the file and in memory:
+  /// none, or a little padding where memory has room for it (PlanOptions::stored).
+  bool continues_run(size_t i) const {
+    const uint64_t gap = range_of(parts_[i]).begin - range_of(parts_[i - 1]).end;
+    return gap <= padding_max_ &&
+           parts_[i].destination == parts_[i - 1].destination + bytes_of(parts_[i - 1]) + gap;
+  }
+
+  /// The longest run from `first` of raw parts that follow each other both in the file and in
+  /// memory: [first, result). Empty when `first` cannot be read in place.
   size_t find_run_end(size_t first) const {
     if (!fits_run(first)) return first;
     size_t end = first + 1;
-    while (end < parts_.size() && fits_run(end) &&
-           range_of(parts_[end]).begin == range_of(parts_[end - 1]).end &&
-           parts_[end].destination ==
-               parts_[end - 1].destination + chunk_of(parts_[end - 1]).decoded_bytes) {
-      ++end;
-    }
+    while (end < parts_.size() && fits_run(end) && continues_run(end)) ++end;
     return end;
   }
 
@@ -133,6 +139,8 @@ class PlanBuilder {
       const uint64_t read_begin = plan_.reads.back().offset;
       while (range.begin < range.end) {
         const FileRange part = range_of(parts_[next]);
+        range.begin = std::max(range.begin, part.begin);  // Padding is no piece.
+        if (range.begin >= range.end) break;
         const uint64_t piece_end = std::min(range.end, part.end);
         add_piece(first_raw + static_cast<uint32_t>(next - first), part.begin,
                   {range.begin, piece_end}, read_begin);
@@ -147,6 +155,9 @@ class PlanBuilder {
     close_staged();
     std::byte* destination = parts_[first].destination + (interior.begin - run.begin);
     for (uint64_t begin = interior.begin; begin < interior.end;) {
+      // No read of padding alone.
+      begin = std::max(begin, align_down(range_of(parts_[next]).begin, alignment_));
+      if (begin >= interior.end) break;
       const FileRange range = {begin, std::min(interior.end, begin + capacity_)};
       add_in_place_read(range, destination + (begin - interior.begin));
       add_pieces(range);
@@ -167,7 +178,7 @@ class PlanBuilder {
     FileRange range = range_of(parts_[first]);
     const uint64_t aligned_bytes =
         align_up(range.end, alignment_) - align_down(range.begin, alignment_);
-    if (aligned_bytes <= capacity_ || !is_raw(parts_[first])) {
+    if (!options_.stored && (aligned_bytes <= capacity_ || !is_raw(parts_[first]))) {
       stage(range);
       const uint64_t read_offset = range.begin - plan_.reads.back().offset;
       count_chunk(parts_[first], end - first);
@@ -245,11 +256,12 @@ class PlanBuilder {
     for (size_t i = first; i < end; ++i) {
       const bool repeats = i > first && parts_[i].chunk == parts_[i - 1].chunk;
       if (repeats) {
-        plan_.decoded_bytes += chunk_of(parts_[i]).decoded_bytes;
+        plan_.decoded_bytes += bytes_of(parts_[i]);
       } else {
         count_chunk(parts_[i], 1);
       }
-      plan_.raw_chunks.push_back({parts_[i].chunk, parts_[i].destination, parts_[i].tensor, 0});
+      plan_.raw_chunks.push_back({parts_[i].chunk, parts_[i].destination, parts_[i].tensor,
+                                  chunk_of(parts_[i]).stored_bytes, 0});
     }
     return first_raw;
   }
@@ -264,13 +276,14 @@ class PlanBuilder {
 
   void count_chunk(const Part& part, uint64_t destination_count) {
     plan_.stored_bytes += chunk_of(part).stored_bytes;
-    plan_.decoded_bytes += chunk_of(part).decoded_bytes * destination_count;
+    plan_.decoded_bytes += bytes_of(part) * destination_count;
   }
 
   const Index& index_;
   const PlanOptions& options_;
   const uint64_t alignment_;
-  const uint64_t capacity_;  // Of a read that cuts may shape: read_bytes in whole blocks.
+  const uint64_t capacity_;     // Of a read that cuts may shape: read_bytes in whole blocks.
+  const uint64_t padding_max_;  // Between chunks that are read in place together.
   const std::vector<Part> parts_;
   ReadPlan plan_;
   bool staged_open_ = false;
@@ -279,10 +292,16 @@ class PlanBuilder {
 
 }  // namespace
 
+std::span<const ChunkRecord> wanted_chunks(const Index& index, const PlanTensor& wanted) {
+  const auto chunks = index.chunks_of(index.tensors()[wanted.tensor]);
+  const bool rest = wanted.chunks.count == ChunkRange::kAllChunks;
+  return chunks.subspan(wanted.chunks.first, rest ? std::dynamic_extent : wanted.chunks.count);
+}
+
 ReadPlan make_read_plan(const Index& index, std::span<const PlanTensor> tensors,
                         const PlanOptions& options) {
   QLOAD_ASSERT(is_power_of_two(options.alignment));
-  return PlanBuilder(index, options, collect_parts(index, tensors)).build();
+  return PlanBuilder(index, options, collect_parts(index, tensors, options.stored)).build();
 }
 
 }  // namespace qload

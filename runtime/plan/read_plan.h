@@ -18,13 +18,16 @@ struct ChunkRange {
 };
 
 /// A tensor, or some of its chunks, to load and the memory they go to: the first byte of the first
-/// chunk to data[0]. REQUIRES: data holds their decoded bytes.
+/// chunk to data[0]. REQUIRES: data holds their decoded bytes (see also PlanOptions::stored).
 struct PlanTensor {
   uint32_t tensor = 0;  ///< Number in Index::tensors().
   std::byte* data = nullptr;
   bool direct_allowed = true;  ///< The kernel may read straight into `data`.
   ChunkRange chunks = {};
 };
+
+/// The chunks that are wanted of a tensor. REQUIRES: the range lies in it.
+std::span<const ChunkRecord> wanted_chunks(const Index& index, const PlanTensor& wanted);
 
 /// One chunk's part in a staged read: decode it from there once the read has finished. A raw
 /// chunk is decoded by copying. Tensors that share a chunk each have their own PlanChunk.
@@ -63,12 +66,14 @@ struct PlanRawChunk {
   uint64_t chunk = 0;  ///< Number in Index::chunks().
   std::byte* destination = nullptr;
   uint32_t tensor = 0;
+  uint32_t stored_bytes = 0;  ///< What lands in the destination.
   uint32_t piece_count = 0;
 };
 
 /// What make_read_plan promises of it:
-/// - Every chunk of every tensor is one PlanChunk or one PlanRawChunk, and together they write
-///   every destination byte exactly once. The pieces of a raw chunk cover it without overlap.
+/// - Every chunk of every tensor is one PlanChunk or one PlanRawChunk (PlanOptions::stored: a
+///   PlanRawChunk), and together they write every destination byte exactly once. The pieces of a
+///   raw chunk cover it without overlap.
 /// - Reads are sorted by offset, and so are the chunks and pieces of a read. Read n + 1's chunks
 ///   and pieces follow those of read n.
 /// - Offset and bytes of a read, and its destination when in place, are multiples of alignment.
@@ -77,7 +82,7 @@ struct ReadPlan {
   std::vector<PlanChunk> chunks;
   std::vector<PlanPiece> pieces;
   std::vector<PlanRawChunk> raw_chunks;
-  uint64_t decoded_bytes = 0;     ///< Sum over the tensors.
+  uint64_t decoded_bytes = 0;     ///< Put into destinations, sum over the tensors.
   uint64_t stored_bytes = 0;      ///< Sum over their chunks, a shared one counted once.
   uint64_t read_bytes = 0;        ///< Sum over reads.
   uint64_t in_place_bytes = 0;    ///< Sum over in-place reads.
@@ -90,6 +95,10 @@ struct PlanOptions {
   uint32_t alignment = 4096;       ///< Of reads, a power of two; 1: buffered, anything goes.
   uint32_t gap_bytes = 64u << 10;  ///< Unneeded bytes worth reading to merge two reads.
   bool in_place = true;            ///< Raw chunks straight into destinations.
+  /// Bring in stored bytes as they are: every chunk counts as raw, and lies in memory as far from
+  /// the first one of its tensor as in the file. Where neighbours, of one tensor or two, lie as far
+  /// apart in memory as in the file, what lies between may be overwritten: leave it free.
+  bool stored = false;
 };
 
 /// Plans the reads that bring in every chunk of `tensors`, in any order and any selection, once

@@ -2,14 +2,13 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <new>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "format/base/checked.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
+#include "runtime/load/load_call.h"
 #include "runtime/load/memory_budget.h"
 #include "runtime/stream/stream_state.h"
 
@@ -42,10 +41,7 @@ Status check_options(const StreamOptions& options) {
   if (!(rates.storage_rate >= 0) || !(rates.decode_rate >= 0) || !(rates.compute_seconds >= 0)) {
     return bad_option("rates", "has a negative value");
   }
-  if ((options.load.allocator.allocate == nullptr) != (options.load.allocator.release == nullptr)) {
-    return bad_option("load", "has an allocator with one function of two");
-  }
-  return Ok{};
+  return internal::check_load_options(options.load);
 }
 
 Result<std::vector<uint32_t>> list_groups(const Index& index, std::span<const uint32_t> order) {
@@ -167,21 +163,19 @@ Status plan_stream(const StreamOptions& options, StreamState& state) {
   return Ok{};
 }
 
-/// The names of tensors in tier `tier` that some part brings.
-std::vector<std::string_view> names_in(const StreamState& state, Tier tier) {
-  std::vector<std::string_view> names;
+/// Tensors in tier `tier` that some part brings, in load order.
+std::vector<uint32_t> numbers_in(const StreamState& state, Tier tier) {
+  std::vector<uint32_t> numbers;
   for (const PartRange& range : state.plan.ranges) {
-    if (state.tiers[range.tensor] == tier) names.push_back(state.model->tensors[range.tensor].name);
+    if (state.tiers[range.tensor] == tier) numbers.push_back(range.tensor);
   }
-  return names;
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
 }
 
 Status allocate_area(const StreamOptions& options, StreamState& state) {
-  std::vector<uint32_t> streamed;
-  for (const PartRange& range : state.plan.ranges) {
-    if (state.tiers[range.tensor] != Tier::kDecoded) streamed.push_back(range.tensor);
-  }
-  streamed.erase(std::unique(streamed.begin(), streamed.end()), streamed.end());
+  const std::vector<uint32_t> streamed = numbers_in(state, Tier::kStorage);
   state.area_memory.pool = state.loader->blocks;
   QLOAD_TRY(state.area_memory.block,
             internal::acquire_block(
@@ -195,7 +189,7 @@ Status allocate_area(const StreamOptions& options, StreamState& state) {
 }  // namespace
 
 Result<LayerStream> Loader::stream(const Model& model, const StreamOptions& options) {
-  try {
+  return internal::without_throwing([&]() -> Result<LayerStream> {
     QLOAD_CHECK(check_options(options));
     auto state = std::make_shared<StreamState>();
     state->loader = state_.get();
@@ -204,18 +198,18 @@ Result<LayerStream> Loader::stream(const Model& model, const StreamOptions& opti
     state->load.stop = {};
     QLOAD_CHECK(plan_stream(options, *state));
     LoadOptions load = options.load;
-    const auto resident = names_in(*state, Tier::kDecoded);
+    const std::vector<uint32_t> resident = numbers_in(*state, Tier::kDecoded);
     if (!resident.empty()) {
-      QLOAD_TRY(state->resident, this->load(model, resident, load));
+      QLOAD_TRY(state->resident, load_numbers(model, resident, load));
+    }
+    const std::vector<uint32_t> packed = numbers_in(*state, Tier::kPacked);
+    if (!packed.empty()) {
+      QLOAD_TRY(state->packed, internal::load_packed_state(*state_, model.state(), packed, load));
     }
     if (state->facts.portion_bytes > 0) QLOAD_CHECK(allocate_area(options, *state));
     QLOAD_CHECK(state->start(options.load.stop));
     return LayerStream(std::move(state));
-  } catch (const std::bad_alloc&) {
-    return Error(ErrorCode::kOutOfMemory, "out of memory");
-  } catch (const std::length_error&) {
-    return Error(ErrorCode::kOutOfMemory, "out of memory");
-  }
+  });
 }
 
 }  // namespace qload

@@ -118,16 +118,30 @@ Status StreamState::load_part(uint64_t number, uint64_t offset, std::span<std::b
                               LoadStatistics& statistics) {
   const auto begin = Clock::now();
   std::byte* const memory = area_memory.block.data() + offset;
-  std::vector<LoadTarget> targets;
+  std::vector<LoadTarget> stored;
+  std::vector<LoadTarget> kept;
   for (const PartRange& range : plan.ranges_of(part_of(number))) {
-    if (tiers[range.tensor] != Tier::kStorage) continue;
-    targets.push_back({range.tensor, memory + range.part_offset, area_memory.block.direct_allowed(),
-                       range.chunks});
+    const Tier tier = tiers[range.tensor];
+    if (tier == Tier::kDecoded || range.bytes == 0) continue;
+    (tier == Tier::kStorage ? stored : kept)
+        .push_back({range.tensor, memory + range.part_offset, area_memory.block.direct_allowed(),
+                    range.chunks});
   }
   LoadOptions options = load;
   options.stop = stop_source.get_token();
   options.statistics = &statistics;
-  return run_load(*loader, *model, targets, {nullptr, fresh, {this, number}}, options, begin);
+  LoadSetting setting{.fresh_memory = fresh, .series = {this, number}};
+  if (!stored.empty()) {
+    QLOAD_CHECK(run_load(*loader, *model, stored, setting, options, begin));
+    setting.fresh_memory = {};
+  }
+  if (kept.empty()) return Ok{};
+  LoadStatistics decoded;
+  options.statistics = &decoded;
+  Status status = run_decode(*loader, *model, packed->store, kept, setting, options, begin);
+  statistics.bytes_decoded += decoded.bytes_decoded;
+  statistics.decode_busy_seconds += decoded.decode_busy_seconds;
+  return status;
 }
 
 // Portions come from both ends, so what was touched grows from both; the rest, in between, is one

@@ -17,6 +17,7 @@
 #include "qload/loader.h"
 #include "qload/stream.h"
 #include "runtime/load/loader_state.h"
+#include "runtime/load/packed_state.h"
 #include "runtime/load/weights_state.h"
 #include "runtime/memory/portion_area.h"
 #include "runtime/plan/layer_plan.h"
@@ -46,7 +47,8 @@ struct StreamState {
   std::vector<Tier> tiers;  ///< By tensor.
   uint64_t total = 0;       ///< Parts of all passes; ~0 without end.
   std::optional<Weights> resident;
-  WeightsState area_memory;  ///< One block; no tensors.
+  std::unique_ptr<PackedState> packed;  ///< Tensors of Tier::kPacked; null: none.
+  LentBlock area_memory;                ///< Of all portions.
   std::stop_source stop_source;
 
   /// Starts the threads. kOutOfMemory when the system refuses one.

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <functional>
 
+#include "qload/packed.h"
 #include "runtime/load/loader_state.h"
 #include "tests/support/faulty_engine.h"
 #include "tests/support/packed_model.h"
@@ -203,6 +205,60 @@ TEST_F(LoaderFaultTest, AnEngineThatCannotBeMadeIsAnErrorOfTheLoad) {
   auto weights = loader.load(*model_);
   ASSERT_FALSE(weights.ok());
   EXPECT_EQ(weights.error().message(), "no engine today");
+}
+
+// Packed weights arrive by the same reads: what fails in one is an error, and the next works.
+TEST_F(LoaderFaultTest, PackedWeightsFailAsOtherLoadsDo) {
+  bool failing = true;
+  uint64_t victim = 0;
+  uint64_t seen = 0;
+  Loader loader =
+      make_loader([&](uint64_t, const Read&) { return failing && seen++ == victim ? EIO : 0; });
+  for (victim = 0; victim < 6; ++victim) {
+    failing = true;
+    seen = 0;
+    auto packed = loader.load_packed(*model_);
+    ASSERT_FALSE(packed.ok()) << victim;
+    EXPECT_EQ(packed.error().code(), ErrorCode::kIo);
+    failing = false;
+    packed = loader.load_packed(*model_);
+    ASSERT_TRUE(packed.ok()) << packed.error().message();
+    const auto& expected = packed_.tensors.at("lm_head.tied");
+    std::vector<std::byte> memory(expected.size());
+    const Destination destination[] = {{"lm_head.tied", memory}};
+    const Status status = loader.decode(*packed, destination);
+    ASSERT_TRUE(status.ok()) << status.error().message();
+    EXPECT_EQ(memory, expected);
+  }
+}
+
+// Memory that the kernel cannot read into is filled through staging, for packed weights too.
+TEST_F(LoaderFaultTest, PackedWeightsComeThroughStagingWhereTheyMust) {
+  std::span<std::byte> block;
+  uint64_t refused = 0;
+  Loader loader = make_loader([&](uint64_t, const Read& read) {
+    const bool foreign =
+        !block.empty() && read.data >= block.data() && read.data < block.data() + block.size();
+    refused += foreign;
+    return foreign ? EFAULT : 0;
+  });
+  LoadOptions options;
+  options.allocator.context = &block;
+  options.allocator.allocate = [](void* context, size_t bytes, size_t alignment) -> void* {
+    const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+    *static_cast<std::span<std::byte>*>(context) = {memory, bytes};
+    return memory;
+  };
+  options.allocator.release = [](void*, void* memory, size_t) { std::free(memory); };
+  auto packed = loader.load_packed(*model_, options);
+  ASSERT_TRUE(packed.ok()) << packed.error().message();
+  EXPECT_GT(refused, 0u);
+  auto cursor = RowCursor::open(*packed, "model.embed_tokens.weight");
+  ASSERT_TRUE(cursor.ok());
+  std::vector<std::byte> memory(2000 * 1024);
+  ASSERT_TRUE(cursor->decode_rows(0, 2000, memory).ok());
+  EXPECT_EQ(memory, packed_.tensors.at("model.embed_tokens.weight"));
 }
 
 }  // namespace

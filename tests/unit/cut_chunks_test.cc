@@ -64,12 +64,52 @@ TEST(CutChunks, RowsWithoutACommonPageStayWhole) {
   expect_sound(cut, 4099 * 1000, kMiB);
 }
 
-TEST(CutChunks, RowAboveTheBoundIsCutInsideAtPages) {
-  const uint64_t shape[] = {2, 2 * kMiB + 1};
-  ChunkCut cut = cut_tensor(DType::kI8, shape, 2 * (2 * kMiB + 1), kMiB);
-  EXPECT_EQ(cut.chunk_bytes, kMiB);
+TEST(CutChunks, RowAboveTheBoundIsCutInEqualParts) {
   const uint64_t fits[] = {2, 2 * kMiB};
   EXPECT_EQ(cut_tensor(DType::kI8, fits, 4 * kMiB, kMiB).chunk_bytes, 2 * kMiB);
+  const uint64_t thirds[] = {2, 2 * kMiB + 1};  // 3 * 699051.
+  EXPECT_EQ(cut_tensor(DType::kI8, thirds, 2 * (2 * kMiB + 1), kMiB).chunk_bytes, 699051u);
+  // Whole pages before the nearest size: a quarter of 1022 pages is nearest, a seventh is 146
+  // pages.
+  const uint64_t paged[] = {2, 1022 * 4096};
+  EXPECT_EQ(cut_tensor(DType::kI8, paged, 2 * 1022 * 4096, kMiB).chunk_bytes, 146u * 4096);
+  // A prime row has no parts, and a single row needs none: pages again.
+  const uint64_t prime[] = {2, 2 * kMiB + 17};
+  EXPECT_EQ(cut_tensor(DType::kI8, prime, 2 * (2 * kMiB + 17), kMiB).chunk_bytes, kMiB);
+  const uint64_t single[] = {2 * kMiB + 1};
+  EXPECT_EQ(cut_tensor(DType::kI8, single, 2 * kMiB + 1, kMiB).chunk_bytes, kMiB);
+}
+
+/// How many chunks a reader of rows [first, first + count) decodes.
+uint64_t chunks_met(const ChunkCut& cut, uint64_t row_bytes, uint64_t first, uint64_t count) {
+  const auto chunk_of = [&cut](uint64_t offset) {
+    return std::min(offset / cut.chunk_bytes, cut.chunk_count - 1);
+  };
+  return chunk_of((first + count) * row_bytes - 1) - chunk_of(first * row_bytes) + 1;
+}
+
+// A tensor read by ranges of rows that begin where a chunk does is decoded once.
+TEST(CutChunks, RangesOfRowsDecodeNoChunkTwice) {
+  for (const uint64_t elements : {1u, 3u, 1000u, 4096u, 100'003u, 151'936u, 600'000u, 1'048'576u}) {
+    for (const DType dtype : {DType::kI8, DType::kBF16, DType::kF32}) {
+      const uint64_t row_bytes = elements * find_dtype(dtype)->block_bytes;
+      const uint64_t rows = std::max<uint64_t>(3, (8u << 20) / row_bytes);
+      const uint64_t shape[] = {rows, elements};
+      const ChunkCut cut = cut_tensor(dtype, shape, rows * row_bytes, 256u << 10);
+      expect_sound(cut, rows * row_bytes, 256u << 10);
+      uint64_t met = 0;
+      uint64_t first = 0;
+      for (uint64_t row = 1; row <= rows; ++row) {
+        if (row < rows && row * row_bytes % cut.chunk_bytes != 0) continue;
+        if (row < rows && row * row_bytes / cut.chunk_bytes >= cut.chunk_count) continue;
+        met += chunks_met(cut, row_bytes, first, row - first);
+        first = row;
+      }
+      EXPECT_EQ(met, cut.chunk_count) << elements << " elements of " << row_bytes / elements;
+      EXPECT_TRUE(cut.chunk_bytes % row_bytes == 0 || row_bytes % cut.chunk_bytes == 0)
+          << elements << " elements of " << row_bytes / elements;
+    }
+  }
 }
 
 TEST(CutChunks, EveryDtypeAndShapeKeepsBlocksWhole) {

@@ -139,6 +139,7 @@ class PlanRun {
     }
     if (read.bytes <= std::max(options_.read_bytes, options_.alignment)) return;
     // Larger than aimed at: it must hold nothing but one coded chunk.
+    ASSERT_FALSE(options_.stored);
     ASSERT_GT(read.chunk_count, 0u);
     EXPECT_EQ(read.piece_count, 0u);
     const uint64_t only = plan.chunks[read.first_chunk].chunk;
@@ -169,16 +170,21 @@ class PlanRun {
       const PlanRawChunk& raw = plan.raw_chunks[piece.raw_chunk];
       const ChunkRecord& record = fixture_.index().chunks()[raw.chunk];
       ASSERT_GE(piece.destination, raw.destination);
-      ASSERT_LE(piece.destination + piece.bytes, raw.destination + record.decoded_bytes);
+      ASSERT_EQ(raw.stored_bytes, record.stored_bytes);
+      ASSERT_LE(piece.destination + piece.bytes, raw.destination + raw.stored_bytes);
       ASSERT_GT(missing_pieces_[piece.raw_chunk], 0u);
       --missing_pieces_[piece.raw_chunk];
       if (read.in_place != nullptr) {
         ASSERT_EQ(piece.destination, read.in_place + piece.read_offset);
       }
-      arena_.write(piece.destination, std::span(data).subspan(piece.read_offset, piece.bytes));
       piece_bytes += piece.bytes;
+      if (read.in_place != nullptr) continue;
+      arena_.write(piece.destination, std::span(data).subspan(piece.read_offset, piece.bytes));
     }
-    if (read.in_place != nullptr) {
+    if (read.in_place == nullptr) return;
+    arena_.write(read.in_place, data);
+    padding_bytes_ += read.bytes - piece_bytes;
+    if (!options_.stored) {
       EXPECT_EQ(piece_bytes, read.bytes);
     }
   }
@@ -196,13 +202,28 @@ class PlanRun {
   void check_results(const ReadPlan& plan, std::span<const PlanTensor> tensors) {
     uint64_t decoded_bytes = 0;
     for (const PlanTensor& wanted : tensors) {
+      if (options_.stored) {
+        decoded_bytes += fixture_.index().tensors()[wanted.tensor].stored_bytes;
+        check_stored(wanted);
+        continue;
+      }
       const auto& data = fixture_.tensor(wanted.tensor).data;
       decoded_bytes += data.size();
       EXPECT_TRUE(std::equal(data.begin(), data.end(), wanted.data))
           << fixture_.tensor(wanted.tensor).name;
     }
     EXPECT_EQ(plan.decoded_bytes, decoded_bytes);
-    EXPECT_TRUE(arena_.written_once(decoded_bytes));
+    EXPECT_TRUE(arena_.written_once(decoded_bytes + padding_bytes_));
+  }
+
+  /// Every chunk lies as far from the first one as in the file.
+  void check_stored(const PlanTensor& wanted) {
+    const auto chunks = wanted_chunks(fixture_.index(), wanted);
+    for (const ChunkRecord& chunk : chunks) {
+      const std::byte* data = wanted.data + (chunk.offset - chunks[0].offset);
+      EXPECT_EQ(checksum64({data, chunk.stored_bytes}), chunk.stored_checksum)
+          << fixture_.tensor(wanted.tensor).name << " at " << chunk.offset;
+    }
   }
 
   const PlanFixture& fixture_;
@@ -210,6 +231,7 @@ class PlanRun {
   Arena& arena_;
   DecodeContext context_;
   std::vector<uint32_t> missing_pieces_;
+  uint64_t padding_bytes_ = 0;  // Between stored chunks that were read in place.
 };
 
 }  // namespace qload::test

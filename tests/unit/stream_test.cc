@@ -115,6 +115,38 @@ TEST_F(LayerStreamTest, AllResidentReadsNothing) {
   EXPECT_EQ(stream->last_pass().bytes_read, 0u);
 }
 
+// Memory for the packed model and two portions, not for the decoded one; storage that is slow.
+TEST_F(LayerStreamTest, KeptPackedItIsDecodedFromMemory) {
+  const TempDirectory directory;
+  const PackedModel packed = test::write_layered_model(directory, 20);
+  const Model model = Model::open(packed.path).value();
+  Loader loader = make_loader();
+  StreamOptions options;
+  options.passes = 3;
+  options.keep_packed = true;
+  options.rates = {.storage_rate = 50e6, .decode_rate = 5e9};
+  for (const uint64_t beyond_staging : {13u << 20, 27u << 20}) {
+    options.budget_bytes = kStagingBytes + beyond_staging;
+    auto stream = loader.stream(model, options);
+    ASSERT_TRUE(stream.ok()) << stream.error().message();
+    const StreamFacts facts = stream->facts();
+    EXPECT_GT(facts.packed_bytes, 0u);
+    EXPECT_EQ(facts.storage_bytes_per_pass == 0, beyond_staging == 27u << 20);
+    EXPECT_LE(facts.staging_bytes + facts.resident_bytes + facts.packed_bytes + facts.portion_bytes,
+              options.budget_bytes);
+    size_t tensors = 0;
+    while (!stream->done()) {
+      auto layer = stream->next();
+      ASSERT_TRUE(layer.ok()) << layer.error().message();
+      test::expect_layer(*layer, packed);
+      tensors += layer->tensors().size();
+    }
+    EXPECT_EQ(tensors, 3 * packed.tensors.size());
+    EXPECT_EQ(stream->last_pass().bytes_stored, facts.storage_bytes_per_pass);
+    EXPECT_EQ(stream->last_pass().bytes_decoded, facts.decoded_bytes_per_pass);
+  }
+}
+
 TEST_F(LayerStreamTest, MoreMemoryMeansLessReading) {
   Loader loader = make_loader();
   uint64_t before = ~uint64_t{0};

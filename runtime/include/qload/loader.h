@@ -20,6 +20,8 @@ struct WeightsState;
 struct LoaderAccess;
 }  // namespace internal
 
+class PackedWeights;
+
 /// Owns decoded tensors. Independent of the Loader that made it, which may be destroyed first; its
 /// Model must outlive it. Move-only. Any thread may read it.
 class Weights {
@@ -61,6 +63,19 @@ class Loader {
   /// have the tensors' exact sizes and not overlap.
   Status load_into(const Model& model, std::span<const Destination> destinations,
                    const LoadOptions& options = {});
+
+  /// Tensors as they are stored (qload/packed.h): read and, as LoadOptions::verify says, checked,
+  /// and not decoded; kDecoded checks as kChunks does. Limits, hook and pinning as with load(). Its
+  /// statistics and progress count stored bytes where they speak of decoded ones. kUnsupported for
+  /// a container that scatters the chunks of a tensor.
+  Result<PackedWeights> load_packed(const Model& model, const LoadOptions& options = {});
+  Result<PackedWeights> load_packed(const Model& model, std::span<const std::string_view> names,
+                                    const LoadOptions& options = {});
+  /// load_into() out of memory: decodes whole tensors with all decode threads. kNotFound for one
+  /// that `packed` lacks. Stored bytes that load_packed has checked are not checked again. Of
+  /// `options` verify, on_progress, stop and statistics count.
+  Status decode(const PackedWeights& packed, std::span<const Destination> destinations,
+                const LoadOptions& options = {});
 
   /// Layer after layer within a budget (qload/stream.h). Loads what stays resident before it
   /// returns. kBudgetTooSmall, kNotFound, kInvalidArgument as the options say; errors of load().
