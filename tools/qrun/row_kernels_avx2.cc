@@ -11,6 +11,13 @@ namespace qload::qrun {
 namespace {
 
 constexpr size_t kRowsTogether = 4;
+// How far ahead of its loads a row is prefetched: measured, 8 to 14 % faster from memory than
+// without (docs/performance.md, "qrun"). Beyond the end it does nothing.
+constexpr size_t kPrefetchBytes = 512;
+
+inline void prefetch(const std::byte* from) {
+  _mm_prefetch(reinterpret_cast<const char*>(from + kPrefetchBytes), _MM_HINT_T0);
+}
 
 inline float sum_lanes(__m256 v) {
   __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -79,6 +86,7 @@ inline void multiply_elements(const std::byte* rows, size_t row_bytes, const flo
     const __m256 x_odd = _mm256_loadu_ps(x + i + 8);
     for (size_t row = 0; row < row_count; ++row) {
       const std::byte* from = rows + row * row_bytes + i * Element::kBytes;
+      prefetch(from);
       even[row] = _mm256_fmadd_ps(Element::load(from), x_even, even[row]);
       odd[row] = _mm256_fmadd_ps(Element::load(from + 8 * Element::kBytes), x_odd, odd[row]);
     }
@@ -128,6 +136,7 @@ inline void multiply_blocks(const std::byte* rows, size_t row_bytes, const float
   for (size_t i = 0; i + 32 <= columns; i += 32, place += Block::kBytes) {
     for (size_t row = 0; row < row_count; ++row) {
       const std::byte* block = rows + row * row_bytes + place;
+      prefetch(block);
       sums[row] =
           _mm256_fmadd_ps(Block::multiply(block + 2, x + i), broadcast_half(block), sums[row]);
     }

@@ -11,6 +11,13 @@ namespace qload::qrun {
 namespace {
 
 constexpr size_t kRowsTogether = 4;
+// How far ahead of its loads a row is prefetched: measured, 8 to 14 % faster from memory than
+// without (docs/performance.md, "qrun"). Beyond the end it does nothing.
+constexpr size_t kPrefetchBytes = 512;
+
+inline void prefetch(const std::byte* from) {
+  _mm_prefetch(reinterpret_cast<const char*>(from + kPrefetchBytes), _MM_HINT_T0);
+}
 
 inline float sum_lanes(__m512 v) { return _mm512_reduce_add_ps(v); }
 
@@ -75,6 +82,7 @@ inline void multiply_elements(const std::byte* rows, size_t row_bytes, const flo
     const __m512 x_odd = _mm512_loadu_ps(x + i + 16);
     for (size_t row = 0; row < row_count; ++row) {
       const std::byte* from = rows + row * row_bytes + i * Element::kBytes;
+      prefetch(from);
       even[row] = _mm512_fmadd_ps(Element::load(from), x_even, even[row]);
       odd[row] = _mm512_fmadd_ps(Element::load(from + 16 * Element::kBytes), x_odd, odd[row]);
     }
@@ -119,6 +127,7 @@ inline void multiply_blocks(const std::byte* rows, size_t row_bytes, const float
   for (size_t i = 0; i + 32 <= columns; i += 32, place += Block::kBytes) {
     for (size_t row = 0; row < row_count; ++row) {
       const std::byte* block = rows + row * row_bytes + place;
+      prefetch(block);
       sums[row] =
           _mm512_fmadd_ps(Block::multiply(block + 2, x + i), broadcast_half(block), sums[row]);
     }
