@@ -13,11 +13,14 @@ namespace {
 // Weights that a thread takes at a time. Small enough to stay in the L2 cache while the vectors of
 // a batch go over them and to share the work evenly, large enough that taking them costs nothing.
 constexpr uint64_t kTaskBytes = 128u << 10;
+// Kernels take up to this many rows side by side: a task has whole groups.
+constexpr uint64_t kRowsTogether = 8;
 
 /// The rows that one task of `product` has. Strips are best read on: one task for each thread.
 uint64_t rows_of_task(const Matrix& matrix, uint32_t thread_count) {
   if (matrix.strips != nullptr) return (matrix.rows + thread_count - 1) / thread_count;
-  return std::max<uint64_t>(kTaskBytes / matrix.row_bytes / 4 * 4, 4);
+  return std::max<uint64_t>(kTaskBytes / matrix.row_bytes / kRowsTogether * kRowsTogether,
+                            kRowsTogether);
 }
 
 void multiply_strip(const RowKernels& kernels, const Product& product, const RowStrip& strip) {

@@ -21,6 +21,11 @@ double sum_of(const std::vector<double>& seconds) {
   return std::accumulate(seconds.begin(), seconds.end(), 0.0);
 }
 
+/// From the first byte of weights to the first token.
+double first_token_seconds(const RunReport& report) {
+  return report.source.load_seconds + report.generation.first_token_seconds;
+}
+
 }  // namespace
 
 double tokens_per_second(const Generation& generation) {
@@ -46,7 +51,7 @@ std::string report_text(const RunReport& report) {
   std::string out =
       text(report.prompt_token_count, " prompt tokens, ", generation.tokens.size(),
            " generated: ", format_fixed(tokens_per_second(generation), 2),
-           " tokens/s, first token after ", format_seconds(generation.first_token_seconds), "\n");
+           " tokens/s, first token after ", format_seconds(first_token_seconds(report)), "\n");
   out +=
       text("weights ", report.weights, ": loaded in ", format_seconds(report.source.load_seconds),
            ", waited for ", format_seconds(report.source.wait_seconds), " in ", report.pass_count,
@@ -68,7 +73,8 @@ tools::JsonReport report_json(const RunReport& report) {
   json.set_list("tokens", tokens);
   json.set("text", report.text);
   json.set("tokens_per_second", tokens_per_second(generation));
-  json.set("first_token_seconds", generation.first_token_seconds);
+  json.set("time_to_first_token_seconds", first_token_seconds(report));
+  json.set("prompt_seconds", generation.first_token_seconds);
   json.set("token_seconds", sum_of(generation.token_seconds));
   json.set("pass_count", report.pass_count);
   json.set("load_seconds", report.source.load_seconds);
