@@ -51,15 +51,7 @@ Result<std::optional<Tokenizer>> read(const Vocabulary& vocabulary, uint32_t siz
 TEST(Tokenizer, JoinsTheHighestScoreFirst) {
   Vocabulary v;
   const float scores[] = {-5, -5, -5, -5, -1, -2, -3, -0.5f};
-  const char* pieces[] = {"a",
-                          "b",
-                          "c",
-                          "\xE2\x96\x81",
-                          "bc",
-                          "ab",
-                          "abc",
-                          "\xE2\x96\x81"
-                          "a"};
+  const char* pieces[] = {"a", "b", "c", "\u2581", "bc", "ab", "abc", "\u2581a"};
   for (int i = 0; i < 8; ++i) v.add(pieces[i], scores[i]);
   const auto tokenizer = read(v, 11);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message();
