@@ -68,6 +68,7 @@ TEST(CliQrun, PrintsTokensAndTimes) {
 TEST(CliQrun, ExitCodesSayWhatIsWrong) {
   const TempDirectory directory;
   write_file(directory / "bad.gguf", "GGUF");
+  write_file(directory / "raw.bin", "some bytes");
   expect_success({"synth", "-o", directory / "opt.safetensors", "--model", "opt-125m", "--layers",
                   "1", "--scheme", "int8_tensor"});
   expect_success({"synth", "-o", directory / "t.safetensors", "--model", "tiny"});
@@ -85,6 +86,8 @@ TEST(CliQrun, ExitCodesSayWhatIsWrong) {
       {{tiny, "--prompt", "a"}, 2, "no vocabulary"},
       {{tiny, "--tokens", "2048"}, 2, "not in the vocabulary of 2048"},
       {{tiny + ".qpk", "--weights", "mmap"}, 2, "is packed"},
+      {{tiny, "-n", "513"}, 2, "do not fit the model's context of 512"},
+      {{directory / "raw.bin"}, 4, "neither a safetensors nor a GGUF model"},
       {{directory / "absent.qpk"}, 5, "absent.qpk"},
       {{directory / "bad.gguf"}, 3, "bad.gguf"},
       {{directory / "opt.safetensors"}, 5, "no configuration"},

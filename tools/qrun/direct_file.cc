@@ -10,6 +10,15 @@
 #include "format/base/format_text.h"
 
 namespace qload::qrun {
+namespace {
+
+/// True when the file can be read with O_DIRECT: some file systems refuse at the first read only.
+bool reads_directly(int descriptor) {
+  alignas(kDirectAlignment) std::byte block[kDirectAlignment];
+  return pread(descriptor, block, sizeof block, 0) >= 0;
+}
+
+}  // namespace
 
 DirectFile::~DirectFile() {
   if (descriptor_ >= 0) close(descriptor_);
@@ -33,8 +42,10 @@ Result<DirectFile> DirectFile::reopen(const File& file, bool buffered) {
   DirectFile out;
   out.name_ = file.name();
   if (!buffered) out.descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT);
-  out.direct_ = out.descriptor_ >= 0;
-  if (!out.direct_) out.descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  out.direct_ = out.descriptor_ >= 0 && reads_directly(out.descriptor_);
+  if (out.direct_) return out;
+  if (out.descriptor_ >= 0) close(out.descriptor_);
+  out.descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (out.descriptor_ < 0) return error_from_errno(text(quote(out.name_), ": open"), errno);
   return out;
 }

@@ -70,7 +70,8 @@ Result<std::unique_ptr<WeightSource>> load_packed_weights(const ModelFile& model
       std::make_unique<FixedSource>(plan, places,
                                     WeightStatistics{.load_seconds = seconds_since(start),
                                                      .bytes_read = load.bytes_read,
-                                                     .resident_bytes = load.destination_bytes});
+                                                     .resident_bytes = load.destination_bytes,
+                                                     .direct = load.direct});
   source->own(std::move(weights));
   return std::unique_ptr<WeightSource>(std::move(source));
 }

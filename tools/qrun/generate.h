@@ -29,7 +29,7 @@ struct Generation {
 };
 
 /// Generates with a fresh transformer. kCancelled when it was stopped.
-/// REQUIRES: room for prompt.size() + token_count_max tokens.
+/// REQUIRES: room for prompt.size() + token_count_max - 1 tokens: the last is not run.
 Result<Generation> generate(Transformer& transformer, const GenerationOptions& options);
 
 }  // namespace qload::qrun

@@ -77,6 +77,10 @@ Result<ModelFacts> read_gguf_facts(std::span<const std::byte> header) {
 
 Result<ModelFacts> read_model_facts(const ModelFile& model,
                                     const std::filesystem::path& config_path) {
+  if (model.format() == "raw") {
+    return Error(ErrorCode::kUnsupported,
+                 text(quote(model.path().string()), " is neither a safetensors nor a GGUF model"));
+  }
   const bool is_gguf = model.format() == "gguf";
   if (is_gguf && !config_path.empty()) {
     return Error(ErrorCode::kInvalidArgument,

@@ -31,6 +31,16 @@ Result<std::vector<uint32_t>> make_prompt(const RunArguments& arguments, const M
   return std::vector<uint32_t>{facts.config.begin_token.value_or(0)};
 }
 
+/// The tokens that the model will see: the last one generated is not run. kInvalidArgument when
+/// they are more than it was trained for.
+Result<uint32_t> count_positions(const GenerationOptions& options, const ModelConfig& config) {
+  const uint64_t count = options.prompt.size() + options.token_count_max - 1;
+  if (count <= config.context_length) return static_cast<uint32_t>(count);
+  return Error(ErrorCode::kInvalidArgument,
+               text(options.prompt.size(), " prompt tokens and ", options.token_count_max,
+                    " to generate do not fit the model's context of ", config.context_length));
+}
+
 /// Prints tokens as they come: text where there is a vocabulary, else numbers.
 class TokenPrinter {
  public:
@@ -62,11 +72,11 @@ Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
   if (!arguments.ignore_end) options.end_tokens = facts.config.end_tokens;
   options.sampler = arguments.sampler;
   options.stop = std::move(stop);
+  QLOAD_TRY(const uint32_t positions, count_positions(options, facts.config));
 
   arguments.source.thread_count = arguments.threads;
   QLOAD_TRY(const auto source, open_weights(model, *plan, arguments.source));
   ThreadTeam team(arguments.threads);
-  const auto positions = static_cast<uint32_t>(options.prompt.size() + options.token_count_max);
   Transformer transformer(facts.config, *plan, *source, team, fastest_row_kernels(), positions);
 
   const Tokenizer* tokenizer = facts.tokenizer ? &*facts.tokenizer : nullptr;

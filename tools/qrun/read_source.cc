@@ -98,7 +98,8 @@ class ReadSource : public WeightSource {
     return {.load_seconds = load_seconds_,
             .wait_seconds = wait_seconds_,
             .bytes_read = reader_.bytes_read(),
-            .resident_bytes = layout_.resident.buffer_bytes};
+            .resident_bytes = layout_.resident.buffer_bytes,
+            .direct = reader_.direct()};
   }
 
  private:

@@ -171,7 +171,7 @@ void block_rows(const std::byte* rows, size_t row_bytes, size_t row_count, const
 
 }  // namespace
 
-const RowKernels kRowAvx2 = {
+constinit const RowKernels kRowAvx2 = {
     .name = "avx2",
     .f32 = element_rows<F32>,
     .f16 = element_rows<F16>,

@@ -162,7 +162,7 @@ void block_rows(const std::byte* rows, size_t row_bytes, size_t row_count, const
 
 }  // namespace
 
-const RowKernels kRowAvx512 = {
+constinit const RowKernels kRowAvx512 = {
     .name = "avx512",
     .f32 = element_rows<F32>,
     .f16 = element_rows<F16>,

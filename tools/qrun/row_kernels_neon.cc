@@ -185,7 +185,7 @@ void block_rows(const std::byte* rows, size_t row_bytes, size_t row_count, const
 
 }  // namespace
 
-const RowKernels kRowNeon = {
+constinit const RowKernels kRowNeon = {
     .name = "neon",
     .f32 = element_rows<F32>,
     .f16 = element_rows<F16>,

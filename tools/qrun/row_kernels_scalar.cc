@@ -29,7 +29,7 @@ void multiply_rows(const std::byte* rows, size_t row_bytes, size_t row_count, co
 
 }  // namespace
 
-const RowKernels kRowScalar = {
+constinit const RowKernels kRowScalar = {
     .name = "scalar",
     .f32 = multiply_rows<DType::kF32, 1, 4>,
     .f16 = multiply_rows<DType::kF16, 1, 2>,

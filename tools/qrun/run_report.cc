@@ -80,6 +80,7 @@ tools::JsonReport report_json(const RunReport& report) {
   json.set("load_seconds", report.source.load_seconds);
   json.set("wait_seconds", report.source.wait_seconds);
   json.set("bytes_read", report.source.bytes_read);
+  json.set("direct", report.source.direct);
   json.set("resident_bytes", report.source.resident_bytes);
   json.set("memory_peak_bytes", report.memory_peak_bytes);
   json.set("major_fault_count", report.major_fault_count);

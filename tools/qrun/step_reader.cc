@@ -26,6 +26,8 @@ StepReader::~StepReader() {
   for (std::thread& thread : threads_) thread.join();
 }
 
+bool StepReader::direct() const { return std::ranges::all_of(files_, &DirectFile::direct); }
+
 void StepReader::start(const ReadGroup& group, std::span<std::byte> buffer) {
   {
     const std::lock_guard lock(mutex_);

@@ -33,6 +33,7 @@ class StepReader {
   /// Waits for the group that was started. The first error of its reads.
   Status wait();
 
+  bool direct() const;  ///< All files are read around the page cache.
   uint64_t bytes_read() const { return bytes_read_; }  ///< Of the groups waited for.
 
  private:

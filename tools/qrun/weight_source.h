@@ -26,6 +26,7 @@ struct WeightStatistics {
   double wait_seconds = 0;      ///< In begin_step, since then.
   uint64_t bytes_read = 0;      ///< From storage, as far as the source can tell.
   uint64_t resident_bytes = 0;  ///< Weights that stay in memory; 0 when the kernel decides.
+  bool direct = false;          ///< Reads went around the page cache.
 };
 
 /// Gives out the weights of a WeightPlan, step after step, pass after pass. One step is open at a
