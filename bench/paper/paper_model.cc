@@ -60,8 +60,8 @@ Result<PaperModel> describe_paper_model(const std::string& name) {
                  text("there is no model ", quote(name), "; there are ", list_architectures()));
   }
   PaperModel model{.name = name, .architecture = *architecture, .layout = {}};
-  QLOAD_TRY(model.layout,
-            synth::lay_out_safetensors(synth::list_weights(*architecture), kPaperScheme));
+  QLOAD_TRY(model.layout, synth::lay_out_safetensors(synth::list_weights(*architecture),
+                                                     kPaperScheme, *architecture));
   model.piece_bytes_max = largest_piece(model.layout);
   return model;
 }

@@ -95,9 +95,14 @@ ToolResult ToolProcess::wait() {
   return result;
 }
 
-std::vector<std::string> qpack_command(const std::vector<std::string>& arguments) {
+std::vector<std::string> tool_command(const std::string& program) {
   std::vector<std::string> command = split_list(QLOAD_EMULATOR);
-  command.emplace_back(QLOAD_QPACK_PATH);
+  command.push_back(program);
+  return command;
+}
+
+std::vector<std::string> qpack_command(const std::vector<std::string>& arguments) {
+  std::vector<std::string> command = tool_command(QLOAD_QPACK_PATH);
   command.insert(command.end(), arguments.begin(), arguments.end());
   return command;
 }

@@ -37,7 +37,9 @@ class ToolProcess {
   int status_ = 0;
 };
 
-/// The command line that runs qpack with `arguments` (under the emulator in a cross build).
+/// The start of a command line that runs `program` (under the emulator in a cross build).
+std::vector<std::string> tool_command(const std::string& program);
+/// The command line that runs qpack with `arguments`.
 std::vector<std::string> qpack_command(const std::vector<std::string>& arguments);
 ToolResult run_command(const std::vector<std::string>& command);
 ToolResult run_qpack(const std::vector<std::string>& arguments);

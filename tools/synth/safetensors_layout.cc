@@ -43,8 +43,23 @@ std::vector<HeaderEntry> list_entries(const std::vector<PlacedWeight>& weights) 
   return entries;
 }
 
-std::string metadata_text(Encoding scheme) {
+/// The fields of a Hugging Face config.json that a Llama engine needs, as the text of a JSON
+/// string.
+std::string llama_config_text(const Architecture& a) {
+  return text(R"({\"model_type\":\"llama\",\"num_hidden_layers\":)", a.layers,
+              R"(,\"hidden_size\":)", a.hidden, R"(,\"intermediate_size\":)", a.feed_forward,
+              R"(,\"num_attention_heads\":)", a.heads, R"(,\"num_key_value_heads\":)",
+              a.key_value_heads, R"(,\"vocab_size\":)", a.vocabulary,
+              R"(,\"max_position_embeddings\":)", a.positions,
+              R"(,\"rms_norm_eps\":1e-05,\"rope_theta\":10000.0,\"hidden_act\":\"silu\")",
+              R"(,\"tie_word_embeddings\":false,\"bos_token_id\":1,\"eos_token_id\":2})");
+}
+
+std::string metadata_text(Encoding scheme, const Architecture& architecture) {
   std::string out = "{\"__metadata__\":{\"format\":\"pt\"";
+  if (architecture.family == Family::kLlama) {
+    out += text(",\"config\":\"", llama_config_text(architecture), "\"");
+  }
   if (has_scales(scheme)) {
     out += text(",\"quant\":\"", encoding_name(scheme),
                 ": X_i8 = rint(127/max|X| * X); dequantise with *_scale\"");
@@ -62,7 +77,8 @@ Encoding encoding_of(const WeightSpec& spec, Encoding scheme, bool gguf) {
   return plain && !gguf ? scheme : Encoding::kF32;
 }
 
-Result<SynthLayout> lay_out_safetensors(std::vector<WeightSpec> weights, Encoding scheme) {
+Result<SynthLayout> lay_out_safetensors(std::vector<WeightSpec> weights, Encoding scheme,
+                                        const Architecture& architecture) {
   if (scheme == Encoding::kQ8_0 || scheme == Encoding::kQ4_0 || scheme == Encoding::kQ4_K) {
     return Error(ErrorCode::kInvalidArgument,
                  text("scheme ", encoding_name(scheme), " is GGUF's: give a .gguf output"));
@@ -76,7 +92,7 @@ Result<SynthLayout> lay_out_safetensors(std::vector<WeightSpec> weights, Encodin
     layout.weights.push_back(std::move(placed));
   }
   const std::vector<HeaderEntry> entries = list_entries(layout.weights);
-  std::string json = metadata_text(scheme);
+  std::string json = metadata_text(scheme, architecture);
   uint64_t place = 0;
   for (const HeaderEntry& entry : entries) {
     json += text(",\"", entry.name, "\":{\"dtype\":\"", find_dtype(entry.dtype)->name,

@@ -33,8 +33,10 @@ struct SynthLayout {
 Encoding encoding_of(const WeightSpec& spec, Encoding scheme, bool gguf);
 
 /// F32 tensors before the narrower ones, each by name, as the safetensors library writes them;
-/// INT8 scales as `<name>_scale`. kInvalidArgument for ggml block schemes.
-Result<SynthLayout> lay_out_safetensors(std::vector<WeightSpec> weights, Encoding scheme);
+/// INT8 scales as `<name>_scale`; the configuration of a Llama as "config" in __metadata__, so that
+/// an engine can run the file alone. kInvalidArgument for ggml block schemes.
+Result<SynthLayout> lay_out_safetensors(std::vector<WeightSpec> weights, Encoding scheme,
+                                        const Architecture& architecture);
 
 /// GGUF version 3 with the key-values llama.cpp writes, in execution order. kInvalidArgument for
 /// the INT8 schemes, which GGUF does not have.

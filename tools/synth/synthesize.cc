@@ -156,7 +156,7 @@ Result<SynthLayout> lay_out(const SynthOptions& options, uint32_t layers) {
   architecture.layers = layers;
   std::vector<WeightSpec> weights = list_weights(architecture);
   return options.gguf ? lay_out_gguf(std::move(weights), options.scheme, architecture)
-                      : lay_out_safetensors(std::move(weights), options.scheme);
+                      : lay_out_safetensors(std::move(weights), options.scheme, architecture);
 }
 
 /// The number of layers to write: as asked, or what comes nearest to the size asked for.

@@ -1,0 +1,109 @@
+// qrun as its users meet it: the real binary on a synthetic model, plain and packed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/cli/run_tool.h"
+
+namespace qload::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+ToolResult run_qrun(const std::vector<std::string>& arguments) {
+  std::vector<std::string> command = tool_command(QLOAD_QRUN_PATH);
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return run_command(command);
+}
+
+nlohmann::json run_json(std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"-n", "6", "--tokens", "1,5", "--json"});
+  const ToolResult result = run_qrun(arguments);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  return parse_output(result);
+}
+
+TEST(CliQrun, SameTokensFromEveryForm) {
+  for (const char* scheme : {"int8_tensor", "bf16"}) {
+    const TempDirectory directory;
+    const std::string plain = directory / "tiny.safetensors";
+    const std::string packed = directory / "tiny.qpk";
+    expect_success({"synth", "-o", plain, "--model", "tiny", "--scheme", scheme});
+    expect_success({"pack", plain, "-o", packed});
+    const nlohmann::json whole = run_json({plain});
+    EXPECT_EQ(whole["tokens"].size(), 6u);
+    EXPECT_EQ(whole["prompt_token_count"], 2);
+    EXPECT_EQ(whole["pass_count"], 6);
+    EXPECT_GT(whole["memory_peak_bytes"], 1'000'000);
+    EXPECT_EQ(run_json({packed, "--threads", "1"})["tokens"], whole["tokens"]);
+    EXPECT_EQ(run_json({plain, "--weights", "mmap"})["tokens"], whole["tokens"]);
+    const nlohmann::json read =
+        run_json({plain, "--weights", "read", "--resident-bytes", "1M", "--buffered"});
+    EXPECT_EQ(read["tokens"], whole["tokens"]);
+    EXPECT_LE(read["resident_bytes"], 1 << 20);
+    EXPECT_GT(read["bytes_read"], whole["bytes_read"]);
+  }
+}
+
+TEST(CliQrun, SynthesizedGgufRunsAlone) {
+  const TempDirectory directory;
+  for (const char* scheme : {"q8_0", "q4_0"}) {
+    const std::string path = directory / (std::string(scheme) + ".gguf");
+    expect_success({"synth", "-o", path, "--model", "tiny", "--scheme", scheme});
+    EXPECT_EQ(run_json({path})["tokens"].size(), 6u);
+  }
+}
+
+TEST(CliQrun, PrintsTokensAndTimes) {
+  const TempDirectory directory;
+  const std::string path = directory / "tiny.safetensors";
+  expect_success({"synth", "-o", path, "--model", "tiny"});
+  const ToolResult result = run_qrun({path, "-n", "3", "--ignore-end"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(std::ranges::count(result.out, ' '), 2) << result.out;
+  EXPECT_THAT(result.err, HasSubstr("1 prompt tokens, 3 generated"));
+  EXPECT_THAT(result.err, HasSubstr("tokens/s"));
+  EXPECT_THAT(result.err, HasSubstr("memory peak"));
+}
+
+TEST(CliQrun, ExitCodesSayWhatIsWrong) {
+  const TempDirectory directory;
+  write_file(directory / "bad.gguf", "GGUF");
+  write_file(directory / "raw.bin", "some bytes");
+  expect_success({"synth", "-o", directory / "opt.safetensors", "--model", "opt-125m", "--layers",
+                  "1", "--scheme", "int8_tensor"});
+  expect_success({"synth", "-o", directory / "t.safetensors", "--model", "tiny"});
+  expect_success({"pack", directory / "t.safetensors"});
+  const std::string tiny = directory / "t.safetensors";
+  struct Case {
+    std::vector<std::string> arguments;
+    int exit_code;
+    std::string words;
+  };
+  const Case cases[] = {
+      {{}, 2, "model is required"},
+      {{tiny, "--weights", "other"}, 2, "other"},
+      {{tiny, "--prompt", "a", "--tokens", "1"}, 2, "excludes"},
+      {{tiny, "--prompt", "a"}, 2, "no vocabulary"},
+      {{tiny, "--tokens", "2048"}, 2, "not in the vocabulary of 2048"},
+      {{tiny + ".qpk", "--weights", "mmap"}, 2, "is packed"},
+      {{tiny, "-n", "513"}, 2, "do not fit the model's context of 512"},
+      {{directory / "raw.bin"}, 4, "neither a safetensors nor a GGUF model"},
+      {{directory / "absent.qpk"}, 5, "absent.qpk"},
+      {{directory / "bad.gguf"}, 3, "bad.gguf"},
+      {{directory / "opt.safetensors"}, 5, "no configuration"},
+  };
+  for (const Case& c : cases) {
+    const ToolResult result = run_qrun(c.arguments);
+    SCOPED_TRACE(c.words);
+    EXPECT_EQ(result.exit_code, c.exit_code) << result.err;
+    EXPECT_EQ(result.out, "");
+    EXPECT_TRUE(result.err.starts_with("qrun: error: ")) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(c.words));
+  }
+  const ToolResult help = run_qrun({"--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_THAT(help.out, HasSubstr("Example:"));
+}
+
+}  // namespace
+}  // namespace qload::test

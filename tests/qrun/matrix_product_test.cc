@@ -1,0 +1,134 @@
+// Products over threads and strips: the same bits for every cut, and errors that come through.
+#include "tools/qrun/matrix_product.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <random>
+
+#include "tools/qrun/thread_team.h"
+
+namespace qload::qrun {
+namespace {
+
+/// A matrix in memory given out in strips of changing size; fails at a row when told to.
+class MemoryStrips : public RowStrips {
+ public:
+  MemoryStrips(const Matrix& matrix, uint32_t worker_count)
+      : matrix_(matrix), next_row_(worker_count) {}
+  void fail_at(uint64_t row) { failing_row_ = row; }
+
+  Status seek(uint32_t worker, uint64_t row) override {
+    next_row_[worker] = row;
+    return Ok{};
+  }
+  Result<RowStrip> next_rows(uint32_t worker, uint64_t row_count_max) override {
+    const uint64_t row = next_row_[worker];
+    const uint64_t count = std::min<uint64_t>(row_count_max, 1 + row % 7);
+    if (row <= failing_row_ && failing_row_ < row + count) {
+      return Error(ErrorCode::kCorrupt, "a strip is damaged");
+    }
+    next_row_[worker] += count;
+    return RowStrip{matrix_.data.data() + row * matrix_.row_bytes, row, count};
+  }
+
+ private:
+  const Matrix matrix_;
+  std::vector<uint64_t> next_row_;
+  uint64_t failing_row_ = UINT64_MAX;
+};
+
+class MatrixProductTest : public ::testing::Test {
+ protected:
+  static constexpr size_t kRows = 1037;
+  static constexpr size_t kColumns = 515;
+  static constexpr size_t kVectors = 3;
+
+  void SetUp() override {
+    std::mt19937_64 random(3);
+    for (std::byte& weight : weights_) weight = static_cast<std::byte>(random());
+    for (float& value : x_) value = static_cast<float>(random() % 1000) / 500 - 1;
+    for (float& scale : scales_) scale = static_cast<float>(random() % 100 + 1) / 1000;
+  }
+  Matrix matrix() {
+    return {.dtype = DType::kI8,
+            .rows = kRows,
+            .columns = kColumns,
+            .row_bytes = kColumns,
+            .data = weights_,
+            .scales = scales_};
+  }
+  std::vector<float> compute(ThreadTeam& team, const Matrix& matrix) {
+    std::vector<float> out(kVectors * kRows);
+    const Product product[] = {
+        {matrix, {x_.data(), kVectors, kColumns}, {out.data(), kVectors, kRows}}};
+    const Status status = multiply(team, fastest_row_kernels(), product);
+    EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().message());
+    return out;
+  }
+
+  std::vector<std::byte> weights_ = std::vector<std::byte>(kRows * kColumns);
+  std::vector<float> x_ = std::vector<float>(kVectors * kColumns);
+  std::vector<float> scales_ = std::vector<float>(kRows);
+};
+
+TEST_F(MatrixProductTest, SameBitsForAnyThreadsAndStrips) {
+  ThreadTeam alone(1);
+  const std::vector<float> expected = compute(alone, matrix());
+  double sum = 0;
+  for (size_t i = 0; i < kColumns; ++i) {
+    sum += static_cast<double>(static_cast<int8_t>(weights_[5 * kColumns + i])) * x_[kColumns + i];
+  }
+  EXPECT_NEAR(expected[kRows + 5], sum * scales_[5], 1e-3);
+  for (const uint32_t threads : {1u, 2u, 5u}) {
+    ThreadTeam team(threads);
+    EXPECT_EQ(compute(team, matrix()), expected);
+    Matrix in_strips = matrix();
+    MemoryStrips strips(in_strips, threads);
+    in_strips.strips = &strips;
+    in_strips.data = {};
+    EXPECT_EQ(compute(team, in_strips), expected);
+  }
+}
+
+TEST_F(MatrixProductTest, OneScaleServesAllRows) {
+  ThreadTeam team(2);
+  Matrix one = matrix();
+  one.scales = one.scales.first(1);
+  Matrix none = matrix();
+  none.scales = {};
+  const std::vector<float> scaled = compute(team, one);
+  const std::vector<float> plain = compute(team, none);
+  for (size_t i = 0; i < plain.size(); ++i) ASSERT_EQ(scaled[i], plain[i] * scales_[0]);
+}
+
+TEST_F(MatrixProductTest, ErrorOfAStripComesThrough) {
+  ThreadTeam team(3);
+  Matrix in_strips = matrix();
+  MemoryStrips strips(in_strips, 3);
+  strips.fail_at(700);
+  in_strips.strips = &strips;
+  std::vector<float> out(kRows);
+  const Product products[] = {{in_strips, {x_.data(), 1, kColumns}, {out.data(), 1, kRows}},
+                              {matrix(), {x_.data(), 1, kColumns}, {out.data(), 1, kRows}}};
+  const Status status = multiply(team, fastest_row_kernels(), products);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().message(), "a strip is damaged");
+  // And the team goes on.
+  EXPECT_EQ(compute(team, matrix()).size(), kVectors * kRows);
+}
+
+TEST(ThreadTeam, EveryWorkerRunsOnceInEveryRound) {
+  for (const uint32_t threads : {1u, 2u, 7u}) {
+    ThreadTeam team(threads);
+    EXPECT_EQ(team.thread_count(), threads);
+    std::vector<std::atomic<int>> runs(threads);
+    for (int round = 0; round < 300; ++round) {
+      team.run([&](uint32_t worker) { ++runs[worker]; });
+      for (const auto& count : runs) ASSERT_EQ(count, round + 1);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qload::qrun

@@ -1,0 +1,214 @@
+// The engine against the formulas: every encoding, format, way of loading and number of threads.
+#include "tools/qrun/transformer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "format/base/format_text.h"
+#include "format/input/model_source.h"
+#include "format/pack/pack.h"
+#include "tests/qrun/llama_fixture.h"
+#include "tests/qrun/llama_reference.h"
+#include "tests/support/test_files.h"
+#include "tools/qrun/model_facts.h"
+
+namespace qload::qrun {
+namespace {
+
+using synth::Encoding;
+using test::TempDirectory;
+
+/// Tokens for more than one pass of a batch.
+std::vector<uint32_t> some_tokens(size_t count, uint32_t vocabulary) {
+  std::vector<uint32_t> tokens(count);
+  for (size_t i = 0; i < count; ++i)
+    tokens[i] = static_cast<uint32_t>((i * i * 7 + 3) % vocabulary);
+  return tokens;
+}
+
+/// A model file, opened, with everything that a transformer borrows.
+class Engine {
+ public:
+  Engine(const std::filesystem::path& path, WeightOptions options, uint32_t position_count = 80)
+      : team_(options.thread_count) {
+    auto file = ModelFile::open(path);
+    EXPECT_TRUE(file.ok()) << (file.ok() ? "" : file.error().message());
+    file_.emplace(std::move(*file));
+    auto facts = read_model_facts(*file_, {});
+    EXPECT_TRUE(facts.ok()) << (facts.ok() ? "" : facts.error().message());
+    facts_ = std::move(*facts);
+    auto plan = plan_weights(file_->tensors(), facts_.config);
+    EXPECT_TRUE(plan.ok()) << (plan.ok() ? "" : plan.error().message());
+    plan_ = std::move(*plan);
+    auto source = open_weights(*file_, plan_, options);
+    EXPECT_TRUE(source.ok()) << (source.ok() ? "" : source.error().message());
+    source_ = std::move(*source);
+    transformer_.emplace(facts_.config, plan_, *source_, team_, fastest_row_kernels(),
+                         position_count);
+  }
+  Transformer& transformer() { return *transformer_; }
+  const WeightSource& source() const { return *source_; }
+
+  std::vector<float> logits(std::span<const uint32_t> tokens) {
+    const auto out = transformer_->forward(tokens);
+    EXPECT_TRUE(out.ok()) << (out.ok() ? "" : out.error().message());
+    return out.ok() ? std::vector<float>(out->begin(), out->end()) : std::vector<float>();
+  }
+
+ private:
+  std::optional<ModelFile> file_;
+  ModelFacts facts_;
+  WeightPlan plan_;
+  std::unique_ptr<WeightSource> source_;
+  ThreadTeam team_;
+  std::optional<Transformer> transformer_;
+};
+
+void pack(const std::filesystem::path& source, const std::filesystem::path& container) {
+  auto opened = open_model_source(source, OpenAs::kDetect);
+  ASSERT_TRUE(opened.ok()) << opened.error().message();
+  const auto report = pack_model(*opened, container, {});
+  ASSERT_TRUE(report.ok()) << report.error().message();
+}
+
+/// Within a share of the largest logit: float sums of a few hundred terms, two layers.
+void expect_near(const std::vector<float>& logits, const std::vector<double>& expected) {
+  ASSERT_EQ(logits.size(), expected.size());
+  double largest = 0;
+  for (const double value : expected) largest = std::max(largest, std::abs(value));
+  ASSERT_GT(largest, 0.1);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(logits[i], expected[i], 2e-5 * largest) << "token " << i;
+  }
+}
+
+class EveryEncoding : public ::testing::TestWithParam<std::tuple<Encoding, bool>> {};
+
+TEST_P(EveryEncoding, LogitsAreTheFormulas) {
+  const auto [encoding, tied] = GetParam();
+  const test::LlamaFixture llama = test::make_llama(encoding, tied, 11);
+  const std::vector<uint32_t> tokens = some_tokens(70, llama.dense.vocabulary);
+  const std::vector<double> expected = test::reference_logits(llama.dense, tokens);
+  const bool is_ggml = encoding == Encoding::kQ8_0 || encoding == Encoding::kQ4_0;
+  const bool is_int8 = synth::has_scales(encoding);
+  const TempDirectory directory;
+  std::vector<std::string> files;
+  if (!is_ggml) {
+    test::write_file(directory / "model.safetensors", test::as_safetensors(llama));
+    files.emplace_back("model.safetensors");
+  }
+  if (!is_int8) {
+    test::write_file(directory / "model.gguf", test::as_gguf(llama));
+    files.emplace_back("model.gguf");
+  }
+  for (const std::string& file : files) {
+    SCOPED_TRACE(file);
+    const auto plain = directory / file;
+    const auto container = directory / (file + ".qpk");
+    pack(plain, container);
+    const std::vector<float> logits = Engine(plain, {}).logits(tokens);
+    expect_near(logits, expected);
+    EXPECT_EQ(Engine(plain, {.thread_count = 3}).logits(tokens), logits);
+    EXPECT_EQ(Engine(container, {}).logits(tokens), logits);
+    EXPECT_EQ(Engine(plain, {.mode = WeightMode::kMapped}).logits(tokens), logits);
+    for (const uint64_t resident : {0u, 20'000u, 10'000'000u}) {
+      EXPECT_EQ(
+          Engine(plain, {.mode = WeightMode::kRead, .resident_bytes = resident}).logits(tokens),
+          logits)
+          << resident;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Qrun, EveryEncoding,
+    ::testing::Combine(::testing::Values(Encoding::kF32, Encoding::kF16, Encoding::kBF16,
+                                         Encoding::kInt8Tensor, Encoding::kInt8Channel,
+                                         Encoding::kQ8_0, Encoding::kQ4_0),
+                       ::testing::Bool()),
+    [](const auto& tested) {
+      return std::string(synth::encoding_name(std::get<0>(tested.param))) +
+             (std::get<1>(tested.param) ? "_tied" : "");
+    });
+
+class TransformerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    llama_ = test::make_llama(Encoding::kInt8Channel, false, 5);
+    test::write_file(path(), test::as_safetensors(llama_));
+  }
+  std::filesystem::path path() const { return directory_ / "model.safetensors"; }
+  TempDirectory directory_;
+  test::LlamaFixture llama_;
+};
+
+TEST_F(TransformerTest, OneByOneIsAsTogether) {
+  const std::vector<uint32_t> tokens = some_tokens(20, llama_.dense.vocabulary);
+  Engine together(path(), {});
+  Engine single(path(), {.mode = WeightMode::kRead, .thread_count = 2});
+  std::vector<float> last;
+  for (const uint32_t token : tokens) last = single.logits({&token, 1});
+  EXPECT_EQ(together.logits(tokens), last);
+  EXPECT_EQ(together.transformer().pass_count(), 1u);
+  EXPECT_EQ(single.transformer().pass_count(), 20u);
+  EXPECT_EQ(single.transformer().position(), 20u);
+}
+
+TEST_F(TransformerTest, ReadingCountsEachPass) {
+  const std::vector<uint32_t> tokens = some_tokens(3, llama_.dense.vocabulary);
+  Engine engine(path(), {.mode = WeightMode::kRead});
+  for (const uint32_t token : tokens) engine.logits({&token, 1});
+  uint64_t layer_bytes = 0;
+  for (const test::EncodedTensor& tensor : llama_.tensors) {
+    if (tensor.name != "model.embed_tokens.weight") layer_bytes += tensor.bytes.size();
+  }
+  // What follows the last token is read ahead; runs add a block at either end.
+  EXPECT_GE(engine.source().statistics().bytes_read, 3 * layer_bytes);
+  EXPECT_LE(engine.source().statistics().bytes_read, 5 * layer_bytes + 16 * 8192);
+  EXPECT_EQ(engine.source().statistics().resident_bytes, 0u);
+}
+
+TEST_F(TransformerTest, RefusesTokensItCannotRun) {
+  Engine engine(path(), {}, 4);
+  const uint32_t unknown[] = {llama_.dense.vocabulary};
+  const auto result = engine.transformer().forward(unknown);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().message(), "token 50 is not in the vocabulary of 50");
+  EXPECT_FALSE(engine.transformer().forward({}).ok());
+  EXPECT_EQ(engine.logits(some_tokens(4, 50)).size(), 50u);
+  const auto full = engine.transformer().forward(some_tokens(1, 50));
+  ASSERT_FALSE(full.ok());
+  EXPECT_EQ(full.error().code(), ErrorCode::kInvalidArgument);
+}
+
+// A file that shrinks between passes ends the pass with an error, not with wrong logits.
+TEST_F(TransformerTest, TruncatedFileIsAnError) {
+  Engine engine(path(), {.mode = WeightMode::kRead});
+  const uint32_t token[] = {1};
+  ASSERT_TRUE(engine.transformer().forward(token).ok());
+  std::filesystem::resize_file(path(), 4096);
+  Result<std::span<const float>> result = engine.transformer().forward(token);
+  // The step that was read ahead may still be whole.
+  if (result.ok()) result = engine.transformer().forward(token);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code(), ErrorCode::kCorrupt);
+  EXPECT_NE(result.error().message().find("model.safetensors"), std::string::npos);
+}
+
+TEST_F(TransformerTest, PackedModelsAreNotMapped) {
+  pack(path(), directory_ / "model.qpk");
+  const auto file = ModelFile::open(directory_ / "model.qpk");
+  ASSERT_TRUE(file.ok());
+  const auto facts = read_model_facts(*file, {});
+  ASSERT_TRUE(facts.ok());
+  const auto plan = plan_weights(file->tensors(), facts->config);
+  ASSERT_TRUE(plan.ok());
+  const auto source = open_weights(*file, *plan, {.mode = WeightMode::kMapped});
+  ASSERT_FALSE(source.ok());
+  EXPECT_EQ(source.error().code(), ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace qload::qrun

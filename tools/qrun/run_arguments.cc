@@ -1,0 +1,95 @@
+#include "tools/qrun/run_arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <map>
+
+#include "format/base/format_text.h"
+#include "qload/version.h"
+#include "tools/report/exit_code.h"
+#include "tools/report/size_text.h"
+
+namespace qload::qrun {
+namespace {
+
+const std::map<std::string, WeightMode> kModes = {
+    {"whole", WeightMode::kWhole}, {"mmap", WeightMode::kMapped}, {"read", WeightMode::kRead}};
+
+std::string to_bytes(std::string& value) {
+  const auto bytes = tools::parse_size(value);
+  if (!bytes) return text(quote(value), " is not a size such as 4096, 512K, 1M or 2G");
+  value = std::to_string(*bytes);
+  return {};
+}
+
+void add_prompt_options(CLI::App& app, RunArguments& a) {
+  CLI::Option* prompt =
+      app.add_option("--prompt", a.prompt, "Text to go on from; needs a GGUF vocabulary");
+  CLI::Option* tokens = app.add_option("--tokens", a.tokens, "Tokens to go on from: 1,403,407")
+                            ->delimiter(',')
+                            ->allow_extra_args(false);
+  prompt->excludes(tokens);
+  app.add_option("-n", a.token_count, "Tokens to generate (default: 128)")
+      ->check(CLI::Range(1u, 1u << 20));
+  app.add_flag("--ignore-end", a.ignore_end, "Go on after an end token");
+}
+
+void add_sampler_options(CLI::App& app, RunArguments& a) {
+  app.add_option("--temperature", a.sampler.temperature,
+                 "0: the likeliest token (default); 1: by the model's shares")
+      ->check(CLI::Range(0.0, 100.0));
+  app.add_option("--top-k", a.sampler.top_k, "Choose among the k likeliest (default: all)");
+  app.add_option("--top-p", a.sampler.top_p,
+                 "Choose among the likeliest that have this share together (default: 1)")
+      ->check(CLI::Range(1e-6, 1.0));
+  app.add_option("--seed", a.sampler.seed, "Same seed, same tokens (default: 1)");
+}
+
+void add_weight_options(CLI::App& app, RunArguments& a) {
+  app.add_option("--weights", a.weights,
+                 "whole: load first (default); mmap: map plain files; read: read plain files "
+                 "layer by layer, in every pass")
+      ->check(CLI::IsMember(kModes));
+  app.add_option("--resident-bytes", a.source.resident_bytes,
+                 "With read: weights that stay in memory (default: 0)")
+      ->transform(CLI::Validator(to_bytes, "SIZE", "size"))
+      ->type_name("");
+  app.add_flag("--buffered", a.source.buffered, "With read: through the page cache");
+  app.add_option("--config", a.config, "config.json of a model that carries none");
+  app.add_option("--threads", a.threads, "Threads (default: one for each processor)")
+      ->check(CLI::Range(0u, 1024u));
+}
+
+}  // namespace
+
+std::optional<RunArguments> parse_arguments(int count, const char* const* arguments,
+                                            int& exit_code) {
+  RunArguments out;
+  CLI::App app("Run a Llama model: a .qpk container, a GGUF or safetensors file, or a folder.",
+               "qrun");
+  app.set_version_flag("--version", "qrun " QLOAD_VERSION_STRING);
+  app.footer(std::string("Example:\n"
+                         "  qrun model.gguf.qpk --prompt \"Once upon a time\" -n 200\n\n") +
+             tools::exit_code_help());
+  app.add_option("model", out.model, "The model")->required();
+  add_prompt_options(app, out);
+  add_sampler_options(app, out);
+  add_weight_options(app, out);
+  app.add_flag("--json", out.json, "Report as JSON");
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::ParseError& error) {
+    // Help and version are errors of code 0, which CLI11 prints to stdout.
+    if (error.get_exit_code() == 0) {
+      exit_code = app.exit(error);
+    } else {
+      std::fprintf(stderr, "qrun: error: %s\n", error.what());
+      exit_code = tools::kExitUsage;
+    }
+    return std::nullopt;
+  }
+  out.source.mode = kModes.at(out.weights);
+  return out;
+}
+
+}  // namespace qload::qrun

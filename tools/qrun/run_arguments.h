@@ -1,0 +1,33 @@
+// qrun's command line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/qrun/sampler.h"
+#include "tools/qrun/weight_source.h"
+
+namespace qload::qrun {
+
+struct RunArguments {
+  std::string model;
+  std::string config;  // Empty: found with the model.
+  std::optional<std::string> prompt;
+  std::vector<uint32_t> tokens;
+  uint32_t token_count = 128;
+  uint32_t threads = 0;  // 0: one for each processor.
+  std::string weights = "whole";
+  WeightOptions source;
+  SamplerOptions sampler;
+  bool ignore_end = false;
+  bool json = false;
+};
+
+/// Parses; prints help or version to stdout and a wrong usage to stderr. Nothing when the program
+/// has to end with `exit_code`.
+std::optional<RunArguments> parse_arguments(int count, const char* const* arguments,
+                                            int& exit_code);
+
+}  // namespace qload::qrun

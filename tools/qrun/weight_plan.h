@@ -1,0 +1,67 @@
+// WeightPlan: which tensor plays which part in a Llama model, and in which step of a token.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "qload/result.h"
+#include "qload/tensor.h"
+#include "tools/qrun/model_config.h"
+#include "tools/qrun/model_file.h"
+
+namespace qload::qrun {
+
+inline constexpr uint32_t kNoSlot = 0xFFFF'FFFF;
+
+/// A vector of `size` elements: slot `slot` of its step.
+struct VectorRole {
+  uint32_t slot = kNoSlot;
+  DType dtype = DType::kF32;
+  uint64_t size = 0;
+};
+
+/// A matrix: slot `slot` of its step; for I8 with scales (F32) in slot `scale_slot`.
+struct MatrixRole {
+  uint32_t slot = kNoSlot;
+  uint32_t scale_slot = kNoSlot;
+  DType dtype = DType::kF32;
+  uint64_t rows = 0;
+  uint64_t columns = 0;
+  uint64_t row_bytes = 0;
+  uint64_t scale_count = 0;  ///< 0, 1 or rows.
+};
+
+struct LayerRoles {
+  VectorRole attention_norm;
+  MatrixRole query;
+  MatrixRole key;
+  MatrixRole value;
+  MatrixRole attention_output;
+  VectorRole feed_forward_norm;
+  MatrixRole gate;
+  MatrixRole up;
+  MatrixRole down;
+};
+
+/// A pass over the model is one step for the embedding, one for each layer, one for final norm and
+/// output. `steps[s]` lists the tensors of step s, by number in ModelFile::tensors(); a role's slot
+/// is a place in that list. A tied embedding is in the first step and in the last.
+struct WeightPlan {
+  std::vector<std::vector<uint32_t>> steps;
+  MatrixRole embedding;
+  std::vector<LayerRoles> layers;
+  VectorRole final_norm;
+  MatrixRole output;
+
+  uint32_t step_count() const { return static_cast<uint32_t>(steps.size()); }
+};
+
+/// Proves that `tensors` are exactly those of the model that `config` describes: types, shapes and
+/// sizes. kNotFound for a tensor that is absent; kCorrupt for a shape or size; kUnsupported for a
+/// type that the engine does not know, and for tensors that are no part of a Llama model (biases,
+/// experts), which it would have to compute.
+Result<WeightPlan> plan_weights(std::span<const ModelTensor> tensors, const ModelConfig& config);
+
+}  // namespace qload::qrun
