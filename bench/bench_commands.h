@@ -10,6 +10,9 @@ namespace qload::bench {
 
 void add_load_command(CLI::App& app, int* exit_code);
 void add_sweep_command(CLI::App& app, int* exit_code);
+void add_stream_command(CLI::App& app, int* exit_code);
+/// By which add_stream_command's runs each contender in a process of its own; hidden.
+void add_stream_passes_command(CLI::App& app, int* exit_code);
 void add_open_command(CLI::App& app, int* exit_code);
 void add_codecs_command(CLI::App& app, int* exit_code);
 void add_recipes_command(CLI::App& app, int* exit_code);

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/load/control_file.h"
 #include "bench/load/fresh_memory.h"
 #include "bench/load/parallel.h"
 #include "format/base/checked.h"
@@ -38,19 +39,6 @@ std::string read_first_line(const std::filesystem::path& path) {
   std::string line;
   std::getline(file, line);
   return line;
-}
-
-// Control files take one write() and answer through its errno.
-Status write_control(const std::filesystem::path& path, std::string_view value) {
-  const int descriptor = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (descriptor < 0) return error_from_errno(text("open ", path.string()), errno);
-  const ssize_t written = write(descriptor, value.data(), value.size());
-  const int error_number = errno;
-  close(descriptor);
-  if (written < 0) {
-    return error_from_errno(text("write \"", value, "\" to ", path.string()), error_number);
-  }
-  return Ok{};
 }
 
 // The process's group in the hierarchy: "7:blkio:/a" (version 1) or "0::/a" (version 2).
@@ -162,10 +150,7 @@ void Throttle::leave() {
     // The group it came from is gone; the root of the hierarchy takes everybody.
     (void)write_control(group_.parent_path() / "cgroup.procs", text(getpid()));
   }
-  // The kernel lets go of a group a moment after its last process has left.
-  for (int attempt = 0; attempt < 50 && rmdir(group_.c_str()) != 0 && errno == EBUSY; ++attempt) {
-    usleep(10'000);
-  }
+  remove_group(group_);
   group_.clear();
 }
 

@@ -73,7 +73,8 @@ Result<std::vector<DirectSource>> open_direct(std::span<const std::filesystem::p
 }
 
 Status read_ranges(ReadEngine& engine, std::span<const DirectSource> files,
-                   const StreamPiece& piece, std::span<std::byte> arena, ReadShape shape) {
+                   const StreamPiece& piece, std::span<std::byte> arena, ReadShape shape,
+                   const std::function<void()>& on_submitted) {
   Completions completions(engine);
   const StreamRange* last = nullptr;
   for (const StreamRange& range : piece.ranges) {
@@ -88,6 +89,7 @@ Status read_ranges(ReadEngine& engine, std::span<const DirectSource> files,
     submit_range(engine, range, arena, shape, completions);
     if (completions.failed()) break;
   }
+  if (on_submitted) on_submitted();
   completions.drain();
   return completions.status();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -24,9 +25,12 @@ struct DirectSource {
 /// kAlignmentMin.
 Result<std::vector<DirectSource>> open_direct(std::span<const std::filesystem::path> paths);
 
-/// Reads all ranges of `piece` to their places in `arena`. REQUIRES: engine.depth() >= shape.depth;
-/// `arena` on kAlignmentMin.
+/// Reads all ranges of `piece` to their places in `arena`; calls `on_submitted` once when nothing
+/// is left to submit, so that others may submit while the last reads come in. REQUIRES:
+/// engine.depth()
+/// >= shape.depth; `arena` on kAlignmentMin.
 Status read_ranges(ReadEngine& engine, std::span<const DirectSource> files,
-                   const StreamPiece& piece, std::span<std::byte> arena, ReadShape shape);
+                   const StreamPiece& piece, std::span<std::byte> arena, ReadShape shape,
+                   const std::function<void()>& on_submitted = {});
 
 }  // namespace qload::bench

@@ -60,35 +60,6 @@ std::vector<std::vector<const TensorInfo*>> cut_pieces(const Model& packed) {
   return pieces;
 }
 
-/// Ranges of the plain files that hold the piece's tensors, and the tensors' places in them.
-/// Returns the end of the last.
-uint64_t place_ranges(StreamPiece& piece, std::span<const SourceTensor> source) {
-  std::vector<StreamTensor*> sorted;
-  for (StreamTensor& tensor : piece.tensors) sorted.push_back(&tensor);
-  std::ranges::sort(sorted, {}, [&](const StreamTensor* tensor) {
-    return std::pair(source[tensor->source].file, source[tensor->source].offset);
-  });
-  uint64_t place = 0;
-  for (StreamTensor* tensor : sorted) {
-    const SourceTensor& found = source[tensor->source];
-    const bool near =
-        !piece.ranges.empty() && piece.ranges.back().file == found.file &&
-        found.offset <=
-            align_up(piece.ranges.back().offset + piece.ranges.back().bytes, kAlignmentMin);
-    if (!near) {
-      piece.ranges.push_back({.file = found.file,
-                              .offset = align_down(found.offset, kAlignmentMin),
-                              .bytes = 0,
-                              .place = place});
-    }
-    StreamRange& range = piece.ranges.back();
-    range.bytes = found.offset + found.bytes - range.offset;
-    tensor->range_place = range.place + (found.offset - range.offset);
-    place = align_up(range.place + range.bytes, kAlignmentMin);
-  }
-  return place;
-}
-
 Status take_samples(StreamPiece& piece, const ModelSource& source) {
   uint64_t total = 0;
   for (const StreamTensor& tensor : piece.tensors) total += tensor.bytes;
@@ -119,6 +90,33 @@ Error wrong_tensor(const StreamTensor& tensor, uint64_t offset) {
 }
 
 }  // namespace
+
+uint64_t place_ranges(StreamPiece& piece, std::span<const SourceTensor> source) {
+  std::vector<StreamTensor*> sorted;
+  for (StreamTensor& tensor : piece.tensors) sorted.push_back(&tensor);
+  std::ranges::sort(sorted, {}, [&](const StreamTensor* tensor) {
+    return std::pair(source[tensor->source].file, source[tensor->source].offset);
+  });
+  uint64_t place = 0;
+  for (StreamTensor* tensor : sorted) {
+    const SourceTensor& found = source[tensor->source];
+    const bool near =
+        !piece.ranges.empty() && piece.ranges.back().file == found.file &&
+        found.offset <=
+            align_up(piece.ranges.back().offset + piece.ranges.back().bytes, kAlignmentMin);
+    if (!near) {
+      piece.ranges.push_back({.file = found.file,
+                              .offset = align_down(found.offset, kAlignmentMin),
+                              .bytes = 0,
+                              .place = place});
+    }
+    StreamRange& range = piece.ranges.back();
+    range.bytes = found.offset + found.bytes - range.offset;
+    tensor->range_place = range.place + (found.offset - range.offset);
+    place = align_up(range.place + range.bytes, kAlignmentMin);
+  }
+  return place;
+}
 
 Result<StreamPlan> plan_stream(const Model& packed, const ModelSource& source) {
   std::unordered_map<std::string_view, uint32_t> numbers;

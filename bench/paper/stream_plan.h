@@ -46,6 +46,10 @@ struct StreamPiece {
   std::vector<StreamSample> samples;
 };
 
+/// Fills in the ranges of the plain files that hold the piece's tensors, and the tensors' places in
+/// them. Returns the bytes of the arena that they take.
+uint64_t place_ranges(StreamPiece& piece, std::span<const SourceTensor> source);
+
 struct StreamPlan {
   std::vector<StreamPiece> pieces;  ///< In load order.
   uint64_t arena_bytes = 0;         ///< Enough for every piece, either way.
