@@ -19,7 +19,7 @@ namespace qload::bench {
 struct StreamRun {
   PassRun passes;
   uint64_t peak_bytes = 0;  ///< Of its control group; without one, of its resident memory.
-  double storage_rate = 0;  ///< Beside qload's runs: the container read without decoding.
+  double storage_rate = 0;  ///< Of qload's runs: the throttle's, or as measured beside them.
 };
 
 struct StreamRow {
