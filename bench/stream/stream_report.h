@@ -71,6 +71,7 @@ struct StreamReport {
 struct PassSummary {
   Spread seconds;
   double wait_seconds = 0;
+  double request_seconds = 0;
   double compute_seconds = 0;
   double bytes_read = 0;
   std::optional<double> overlap;  ///< Nothing where loading was not timed.
