@@ -63,7 +63,7 @@ void add_memory_options(CLI::App& command, Arguments& arguments) {
       ->check(CLI::PositiveNumber);
   command
       .add_option("--overhead", options.overhead_bytes,
-                  "What a process holds beside the budget; 24M")
+                  "What a process holds beside the budget; 16M")
       ->transform(CLI::AsSizeValue(false));
   command.add_option("--staging", options.loader.staging_bytes, "qload's staging memory; 32M")
       ->transform(CLI::AsSizeValue(false))

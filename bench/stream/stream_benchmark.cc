@@ -61,10 +61,15 @@ Result<std::vector<std::string>> choose_contenders(const StreamBenchmarkOptions&
   return options.contenders;
 }
 
-Result<RooflinePair> measure_rates(Benchmark& bench, Throttle* throttle) {
+Result<RooflinePair> measure_rates(Benchmark& bench) {
   QLOAD_CHECK(drop_cached(bench.files, ColdMethod::kAdvise));
-  if (throttle != nullptr) QLOAD_CHECK(throttle->drain());
   return bench.roofline->measure(false, bench.threads);
+}
+
+// A throttle's own rate is what storage gives in the long run: its slices of 0.1 s are too coarse
+// for a measurement of seconds.
+double throttled_rate(const Benchmark& bench, const PointSetting& setting) {
+  return std::min(bench.roofline->sweep_rate(), static_cast<double>(setting.throttle_rate));
 }
 
 /// A profile's rates. At a throttled rate storage counts as the slower of the two.
@@ -88,8 +93,9 @@ Result<StreamRates> rates_of_profile(const Benchmark& bench, uint64_t throttle_r
 Result<StreamRates> choose_rates(Benchmark& bench, const PointSetting& setting) {
   StreamRates rates;
   if (bench.options.target.empty()) {
-    QLOAD_TRY(const RooflinePair pair, measure_rates(bench, setting.throttle));
-    rates.storage_rate = pair.storage_rate;
+    QLOAD_TRY(const RooflinePair pair, measure_rates(bench));
+    rates.storage_rate =
+        setting.throttle_rate > 0 ? throttled_rate(bench, setting) : pair.storage_rate;
     rates.decode_rate = pair.decode_rate;
   } else {
     QLOAD_TRY(rates, rates_of_profile(bench, setting.throttle_rate));
@@ -150,8 +156,10 @@ Status run_once(Benchmark& bench, const StreamPoint& point, const PointSetting& 
   }
   StreamRun run{.passes = std::move(*passes)};
   run.peak_bytes = group ? group->peak_bytes() : run.passes.resident_peak_bytes;
-  if (run.passes.facts) {
-    QLOAD_TRY(const RooflinePair pair, measure_rates(bench, setting.throttle));
+  if (run.passes.facts && setting.throttle_rate > 0) {
+    run.storage_rate = throttled_rate(bench, setting);
+  } else if (run.passes.facts) {
+    QLOAD_TRY(const RooflinePair pair, measure_rates(bench));
     run.storage_rate = pair.storage_rate;
   }
   row.runs.push_back(std::move(run));

@@ -15,6 +15,7 @@ std::vector<std::string> cells_of(const StreamRow& row, uint64_t tensor_bytes) {
           print("%.3f", summary.seconds.min),
           print("%.3f", summary.seconds.max),
           print("%.3f", summary.wait_seconds),
+          print("%.3f", summary.request_seconds),
           summary.overlap ? print("%.2f", *summary.overlap) : std::string("-"),
           mega(summary.bytes_read),
           mega(summary.resident_bytes),
@@ -54,8 +55,8 @@ void print_point(const StreamReport& report, const StreamPoint& point, TableStyl
     out << "left out: " << point.left_out << '\n';
     return;
   }
-  print_titles({"contender", "s/pass", "min", "max", "wait s", "overlap", "read MB", "kept MB",
-                "peak MB", "cpu s/GB"},
+  print_titles({"contender", "s/pass", "min", "max", "wait s", "asking s", "overlap", "read MB",
+                "kept MB", "peak MB", "cpu s/GB"},
                style, out);
   for (const StreamRow& row : point.rows) {
     if (!row.runs.empty()) print_row(cells_of(row, report.tensor_bytes), style, out);

@@ -19,7 +19,7 @@ namespace qload::bench {
 struct StreamRun {
   PassRun passes;
   uint64_t peak_bytes = 0;  ///< Of its control group; without one, of its resident memory.
-  double storage_rate = 0;  ///< Beside qload's runs: the container read without decoding.
+  double storage_rate = 0;  ///< Of qload's runs: the throttle's, or as measured beside them.
 };
 
 struct StreamRow {
@@ -71,6 +71,7 @@ struct StreamReport {
 struct PassSummary {
   Spread seconds;
   double wait_seconds = 0;
+  double request_seconds = 0;
   double compute_seconds = 0;
   double bytes_read = 0;
   std::optional<double> overlap;  ///< Nothing where loading was not timed.

@@ -12,6 +12,7 @@ using Json = nlohmann::ordered_json;
 Json summary_to_json(const PassSummary& summary) {
   Json json = {{"seconds", spread_to_json(summary.seconds)},
                {"wait_seconds", summary.wait_seconds},
+               {"request_seconds", summary.request_seconds},
                {"compute_seconds", summary.compute_seconds},
                {"bytes_read", summary.bytes_read},
                {"overlap", nullptr},

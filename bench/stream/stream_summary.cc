@@ -30,13 +30,14 @@ double StreamReport::packing_ratio() const {
 
 PassSummary summarize_passes(const StreamRow& row, uint64_t tensor_bytes) {
   PassSummary summary;
-  std::vector<double> seconds, waits, computes, bytes_read, overlaps, cpu_seconds;
+  std::vector<double> seconds, waits, requests, computes, bytes_read, overlaps, cpu_seconds;
   for (const StreamRun& run : row.runs) {
     summary.peak_bytes = std::max(summary.peak_bytes, run.peak_bytes);
     summary.resident_bytes = std::max(summary.resident_bytes, run.passes.resident_bytes);
     for (const PassSample& pass : run.passes.passes) {
       seconds.push_back(pass.seconds);
       waits.push_back(pass.wait_seconds());
+      requests.push_back(pass.request_seconds);
       computes.push_back(pass.compute_seconds);
       bytes_read.push_back(static_cast<double>(pass.bytes_read));
       cpu_seconds.push_back(pass.cpu_seconds);
@@ -45,6 +46,7 @@ PassSummary summarize_passes(const StreamRow& row, uint64_t tensor_bytes) {
   }
   summary.seconds = spread_of(std::move(seconds));
   summary.wait_seconds = spread_of(std::move(waits)).median;
+  summary.request_seconds = spread_of(std::move(requests)).median;
   summary.compute_seconds = spread_of(std::move(computes)).median;
   summary.bytes_read = spread_of(std::move(bytes_read)).median;
   if (!overlaps.empty()) summary.overlap = spread_of(std::move(overlaps)).median;

@@ -189,6 +189,7 @@ TEST(StreamReportTest, FiguresOfPasses) {
   EXPECT_EQ(summary.seconds.min, 2.4);
   EXPECT_EQ(summary.seconds.max, 2.6);
   EXPECT_EQ(summary.wait_seconds, 1.5);
+  EXPECT_EQ(summary.request_seconds, 0.5);
   EXPECT_EQ(summary.overlap, 0.75);
   EXPECT_EQ(summary.peak_bytes, 50u);
   EXPECT_EQ(summary.cpu_seconds_per_gb, 2);
