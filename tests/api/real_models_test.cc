@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "format/pack/pack.h"
 #include "qload/c.h"
 #include "qload/loader.h"
+#include "qload/packed.h"
 #include "tests/support/test_files.h"
 
 namespace qload::test {
@@ -76,6 +78,28 @@ void expect_c_load(const fs::path& packed, const ModelSource& source) {
   qload_loader_close(loader);
 }
 
+/// Kept packed, every tensor's rows are the source's bytes.
+void expect_packed_rows(const fs::path& packed_path, const ModelSource& source) {
+  auto loader = Loader::create();
+  ASSERT_TRUE(loader.ok());
+  auto model = Model::open(packed_path);
+  ASSERT_TRUE(model.ok()) << model.error().message();
+  auto packed = loader->load_packed(*model);
+  ASSERT_TRUE(packed.ok()) << packed.error().message();
+  for (const SourceTensor& tensor : source.tensors()) {
+    auto cursor = RowCursor::open(*packed, tensor.name);
+    ASSERT_TRUE(cursor.ok()) << cursor.error().message();
+    const auto expected = source_bytes(source, tensor);
+    ASSERT_EQ(cursor->rows() * cursor->row_bytes(), expected.size()) << tensor.name;
+    while (cursor->next_row() < cursor->rows()) {
+      const auto view = cursor->next_rows(5);
+      ASSERT_TRUE(view.ok()) << view.error().message();
+      const auto from = std::span(expected).subspan(view->first_row * cursor->row_bytes());
+      ASSERT_TRUE(std::equal(view->data.begin(), view->data.end(), from.begin())) << tensor.name;
+    }
+  }
+}
+
 TEST(RealModels, LoadThroughBothApis) {
   const auto directory = models_directory();
   if (!directory) GTEST_SKIP() << kNoModels;
@@ -93,6 +117,7 @@ TEST(RealModels, LoadThroughBothApis) {
     ASSERT_TRUE(report.ok()) << report.error().message();
     expect_cpp_load(packed, *source);
     expect_c_load(packed, *source);
+    expect_packed_rows(packed, *source);
   }
 }
 
