@@ -23,21 +23,26 @@ struct FileRange {
   uint64_t bytes() const { return end - begin; }
 };
 
+/// The chunks that are wanted of a tensor. REQUIRES: the range lies in it.
+std::span<const ChunkRecord> chunks_of(const Index& index, const PlanTensor& wanted) {
+  const auto chunks = index.chunks_of(index.tensors()[wanted.tensor]);
+  const bool rest = wanted.chunks.count == ChunkRange::kAllChunks;
+  return chunks.subspan(wanted.chunks.first, rest ? std::dynamic_extent : wanted.chunks.count);
+}
+
 /// All parts in file order: chunks are numbered in file order, so sorting by number does it.
 /// Tensors that share chunks have their parts side by side then.
 std::vector<Part> collect_parts(const Index& index, std::span<const PlanTensor> tensors) {
   uint64_t part_count = 0;
-  for (const PlanTensor& wanted : tensors) {
-    part_count += index.tensors()[wanted.tensor].chunk_count;
-  }
+  for (const PlanTensor& wanted : tensors) part_count += chunks_of(index, wanted).size();
   std::vector<Part> parts;
   parts.reserve(part_count);
   for (const PlanTensor& wanted : tensors) {
-    const TensorRecord& tensor = index.tensors()[wanted.tensor];
-    for (uint64_t i = 0; i < tensor.chunk_count; ++i) {
-      const ChunkRecord& chunk = index.chunks()[tensor.first_chunk + i];
-      parts.push_back({tensor.first_chunk + i, wanted.data + chunk.decoded_offset, wanted.tensor,
-                       wanted.direct_allowed});
+    const std::span<const ChunkRecord> chunks = chunks_of(index, wanted);
+    for (const ChunkRecord& chunk : chunks) {
+      parts.push_back({static_cast<uint64_t>(&chunk - index.chunks().data()),
+                       wanted.data + (chunk.decoded_offset - chunks[0].decoded_offset),
+                       wanted.tensor, wanted.direct_allowed});
     }
   }
   auto by_chunk = [](const Part& a, const Part& b) { return a.chunk < b.chunk; };

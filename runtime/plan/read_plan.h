@@ -10,11 +10,20 @@
 
 namespace qload {
 
-/// A tensor to load and the memory it goes to. REQUIRES: data holds the tensor's bytes.
+/// Chunks of one tensor, counted from its first; `count` kAllChunks: to its last.
+struct ChunkRange {
+  static constexpr uint64_t kAllChunks = ~uint64_t{0};
+  uint64_t first = 0;
+  uint64_t count = kAllChunks;
+};
+
+/// A tensor, or some of its chunks, to load and the memory they go to: the first byte of the first
+/// chunk to data[0]. REQUIRES: data holds their decoded bytes.
 struct PlanTensor {
   uint32_t tensor = 0;  ///< Number in Index::tensors().
   std::byte* data = nullptr;
   bool direct_allowed = true;  ///< The kernel may read straight into `data`.
+  ChunkRange chunks = {};
 };
 
 /// One chunk's part in a staged read: decode it from there once the read has finished. A raw
