@@ -3,18 +3,17 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <new>
 #include <numeric>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
-#include "format/base/checked.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
 #include "runtime/host/processors.h"
 #include "runtime/load/loader_state.h"
 #include "runtime/load/memory_budget.h"
+#include "runtime/load/no_throw.h"
+#include "runtime/load/tensor_layout.h"
 #include "runtime/load/weights_state.h"
 
 namespace qload {
@@ -127,10 +126,7 @@ namespace {
 
 using internal::LoadTarget;
 using internal::ModelState;
-
-// Tensors start on a cache line, and those that may be read in place (see kInPlaceBytesMin) on
-// the container's alignment, which their file offsets have too.
-constexpr uint64_t kTensorAlignment = 64;
+using internal::without_throwing;
 
 Status check_load_options(const LoadOptions& options) {
   return internal::check_hook("LoadOptions::allocator", options.allocator);
@@ -201,18 +197,6 @@ LoadOptions report_to(LoadStatistics& statistics, const LoadOptions& options) {
   return reporting;
 }
 
-/// Nothing throws across the API: memory that runs out is an error like any other.
-template <class Call>
-auto without_throwing(Call&& call) -> decltype(call()) {
-  try {
-    return call();
-  } catch (const std::bad_alloc&) {
-    return Error(ErrorCode::kOutOfMemory, "out of memory");
-  } catch (const std::length_error&) {
-    return Error(ErrorCode::kOutOfMemory, "out of memory");
-  }
-}
-
 }  // namespace
 
 Loader::Loader(std::unique_ptr<internal::LoaderState> state) : state_(std::move(state)) {}
@@ -232,22 +216,11 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   const auto begin = std::chrono::steady_clock::now();
   QLOAD_CHECK(check_load_options(options));
   const ModelState& state = model.state();
-  const uint64_t alignment = state.container.superblock.alignment;
-  std::vector<uint64_t> offsets;
-  offsets.reserve(numbers.size());
-  uint64_t block_bytes = 0;
-  for (const uint32_t number : numbers) {
-    const uint64_t bytes = state.tensors[number].bytes;
-    const auto start = checked_align_up(
-        block_bytes, bytes >= kInPlaceBytesMin ? alignment : std::min(alignment, kTensorAlignment));
-    const auto end = start ? checked_add(*start, bytes) : std::nullopt;
-    if (!end) {
-      return Error(ErrorCode::kOutOfMemory,
-                   text(quote(state.container.file.name()), " decodes to ", model.decoded_bytes(),
-                        " bytes, more than an address space holds"));
-    }
-    offsets.push_back(*start);
-    block_bytes = *end;
+  const auto layout = internal::lay_out_tensors(state, numbers, 0);
+  if (!layout) {
+    return Error(ErrorCode::kOutOfMemory,
+                 text(quote(state.container.file.name()), " decodes to ", model.decoded_bytes(),
+                      " bytes, more than an address space holds"));
   }
   LoadStatistics own_statistics;
   LoadStatistics& statistics = options.statistics != nullptr ? *options.statistics : own_statistics;
@@ -255,17 +228,17 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   auto weights = std::make_unique<internal::WeightsState>();
   weights->pool = state_->blocks;
   DestinationBlock& block = weights->block;
-  QLOAD_TRY(block,
-            internal::acquire_block(*state_, state, numbers,
-                                    {block_bytes, alignment, options.pinning, options.huge_pages},
-                                    options.allocator));
+  QLOAD_TRY(block, internal::acquire_block(*state_, state, numbers,
+                                           {layout->end, state.container.superblock.alignment,
+                                            options.pinning, options.huge_pages},
+                                           options.allocator));
   std::vector<LoadTarget> targets;
   targets.reserve(numbers.size());
   for (size_t i = 0; i < numbers.size(); ++i) {
-    targets.push_back({numbers[i], block.data() + offsets[i], block.direct_allowed()});
+    targets.push_back({numbers[i], block.data() + layout->offsets[i], block.direct_allowed()});
   }
-  const Status loaded =
-      internal::run_load(*state_, state, targets, &block, report_to(statistics, options), begin);
+  const Status loaded = internal::run_load(*state_, state, targets, internal::memory_of(block),
+                                           report_to(statistics, options), begin);
   if (block.reusable()) {
     statistics.reused_bytes = block.bytes();
     statistics.huge_pages = block.huge_pages();
@@ -308,7 +281,7 @@ Status Loader::load_into(const Model& model, std::span<const Destination> destin
     numbers.reserve(targets.size());
     for (const LoadTarget& target : targets) numbers.push_back(target.tensor);
     QLOAD_CHECK(internal::check_budget_into(*state_, model.state(), numbers));
-    return internal::run_load(*state_, model.state(), targets, nullptr, options, begin);
+    return internal::run_load(*state_, model.state(), targets, {}, options, begin);
   });
 }
 

@@ -23,6 +23,7 @@
 #include "runtime/memory/destination_block.h"
 #include "runtime/memory/destination_pool.h"
 #include "runtime/memory/staging_area.h"
+#include "runtime/plan/read_plan.h"
 
 namespace qload::internal {
 
@@ -64,17 +65,26 @@ struct LoaderAccess {
   static Loader make(std::unique_ptr<LoaderState> state) { return Loader(std::move(state)); }
 };
 
-/// Where one tensor goes.
+/// Where one tensor, or some of its chunks, goes.
 struct LoadTarget {
   uint32_t tensor = 0;
   std::byte* data = nullptr;
   bool direct_allowed = true;
+  ChunkRange chunks = {};
 };
 
-/// Waits for its turn, plans, runs, reports. `block`, when not null, is the fresh memory that the
-/// targets lie in. `begin` is when the caller asked.
+/// What is known of the memory that targets lie in. All empty: it is the caller's.
+struct LoadMemory {
+  /// Pages that nobody has touched, a part of one mapping of our own: touched beside the reads.
+  std::span<std::byte> fresh = {};
+  uint64_t bytes = 0;  ///< Taken for this load; for its statistics, as is the next.
+  uint64_t pinned_bytes = 0;
+};
+LoadMemory memory_of(const DestinationBlock& block);
+
+/// Waits for its turn, plans, runs, reports. `begin` is when the caller asked.
 Status run_load(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
-                const DestinationBlock* block, const LoadOptions& options,
+                const LoadMemory& memory, const LoadOptions& options,
                 std::chrono::steady_clock::time_point begin);
 
 /// Overrides from the environment. kInvalidArgument names a value that means nothing.

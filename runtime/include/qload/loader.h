@@ -13,6 +13,9 @@
 
 namespace qload {
 
+class TensorCache;
+struct CacheOptions;
+
 namespace internal {
 struct LoaderState;
 struct WeightsState;
@@ -60,6 +63,11 @@ class Loader {
   /// have the tensors' exact sizes and not overlap.
   Status load_into(const Model& model, std::span<const Destination> destinations,
                    const LoadOptions& options = {});
+
+  /// Tensors at random within a budget, see qload/cache.h. kBudgetTooSmall when it does not hold
+  /// the staging memory and the largest unit, and names the number that would do; or when a limit
+  /// of this Loader does not hold the budget. The Loader and `model` must outlive the cache.
+  Result<TensorCache> cache(const Model& model, const CacheOptions& options);
 
  private:
   friend struct internal::LoaderAccess;
