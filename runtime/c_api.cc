@@ -1,8 +1,6 @@
 // The C API over the C++ one: handles, argument checks, and no exception beyond this file.
 #include <cstring>
-#include <exception>
 #include <memory>
-#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +11,7 @@
 #include "format/base/try.h"
 #include "qload/c.h"
 #include "qload/loader.h"
+#include "runtime/c_api_call.h"
 #include "runtime/c_api_structs.h"
 #include "runtime/load/model_state.h"
 
@@ -23,48 +22,12 @@ using qload::Result;
 using qload::Status;
 using qload::text;
 
-struct qload_loader {
-  qload::Loader loader;
-};
-
-/// The index's names have no NUL behind them; C wants one. All are copied once, at open.
-struct qload_model {
-  qload::Model model;
-  std::string names;  ///< Every name, path and format, each with its NUL.
-  std::vector<const char*> tensor_names;
-  std::vector<const char*> file_paths;
-  std::vector<const char*> file_formats;
-};
-
-struct qload_weights {
-  qload::Weights weights;
-  const qload_model* model;
-};
-
 namespace {
 
 namespace c_api = qload::c_api;
-
-/// Runs `call`, which returns a Status, and turns what comes out of it into a code.
-template <class Call>
-int guarded(qload_error* error, Call&& call) {
-  try {
-    const Status status = call();
-    if (status.ok()) return c_api::report_ok(error);
-    return c_api::report_error(status.error().code(), status.error().message(), error);
-  } catch (const std::bad_alloc&) {
-    return c_api::report_error(ErrorCode::kOutOfMemory, "out of memory", error);
-  } catch (const std::exception& exception) {
-    return c_api::report_error(ErrorCode::kIo, exception.what(), error);
-  } catch (...) {
-    return c_api::report_error(ErrorCode::kIo, "an unknown exception", error);
-  }
-}
-
-Status require(const void* pointer, std::string_view name) {
-  if (pointer != nullptr) return Ok{};
-  return Error(ErrorCode::kInvalidArgument, text(name, " is NULL"));
-}
+using c_api::describe;
+using c_api::guarded;
+using c_api::require;
 
 void fill_names(qload_model& handle) {
   size_t name_bytes = 0;
@@ -96,82 +59,6 @@ Status open_handle(Result<qload::Model> model, qload_model** out) {
   fill_names(*handle);
   *out = handle.release();
   return Ok{};
-}
-
-/// `info` belongs to the model's own array.
-qload_tensor describe(const qload_model& model, const qload::TensorInfo& info,
-                      const std::byte* data) {
-  const size_t number = static_cast<size_t>(&info - model.model.tensors().data());
-  return c_api::to_c_tensor(info, model.tensor_names[number], data);
-}
-
-/// Fills an array of the caller's qload_tensor, whose first element gives the size of each.
-/// Returns `count`, or 0 when struct_bytes cannot be right: nothing is written then.
-template <class Describe>
-size_t fill_tensors(qload_tensor* out, size_t capacity, size_t count, Describe&& describe_one) {
-  if (out == nullptr || capacity == 0 || count == 0) return count;
-  const auto stride = c_api::read_struct_bytes(out, sizeof *out, "qload_tensor");
-  if (!stride.ok()) return 0;
-  auto* to = reinterpret_cast<unsigned char*>(out);
-  for (size_t i = 0; i < count && i < capacity; ++i, to += *stride) {
-    const qload_tensor tensor = describe_one(i);
-    c_api::copy_out(&tensor, sizeof tensor, to, *stride);
-  }
-  return count;
-}
-
-/// The callbacks of one load: progress goes out, a wish to cancel and statistics come in.
-class LoadCall {
- public:
-  LoadCall() = default;
-  LoadCall(const LoadCall&) = delete;
-  LoadCall& operator=(const LoadCall&) = delete;
-
-  Status prepare(const qload_load_options* options) {
-    QLOAD_TRY(from_, c_api::read_options(options, "qload_load_options"));
-    QLOAD_TRY(options_, c_api::to_load_options(from_));
-    if (from_.statistics != nullptr) {
-      QLOAD_TRY(
-          statistics_bytes_,
-          c_api::read_struct_bytes(from_.statistics, sizeof(qload_statistics), "qload_statistics"));
-      options_.statistics = &statistics_;
-    }
-    if (from_.on_progress != nullptr) {
-      options_.stop = stop_.get_token();
-      options_.on_progress = [this](const qload::Progress& progress) {
-        const int answer =
-            from_.on_progress(from_.progress_context, progress.bytes_decoded, progress.bytes_total);
-        if (answer != 0) stop_.request_stop();
-      };
-    }
-    return Ok{};
-  }
-
-  /// Also after a failed load: the statistics tell how far it got.
-  void finish() {
-    if (from_.statistics == nullptr) return;
-    const qload_statistics statistics = c_api::to_c_statistics(statistics_);
-    c_api::copy_out(&statistics, sizeof statistics, from_.statistics, statistics_bytes_);
-  }
-
-  const qload::LoadOptions& options() const { return options_; }
-
- private:
-  qload_load_options from_ = {};
-  qload::LoadOptions options_;
-  qload::LoadStatistics statistics_;
-  size_t statistics_bytes_ = 0;
-  std::stop_source stop_;
-};
-
-Result<std::vector<std::string_view>> collect_names(const char* const* names, size_t count) {
-  std::vector<std::string_view> out;
-  out.reserve(count);
-  for (size_t i = 0; i < count; ++i) {
-    QLOAD_CHECK(require(names[i], text("names[", i, "]")));
-    out.push_back(names[i]);
-  }
-  return out;
 }
 
 }  // namespace
@@ -249,8 +136,8 @@ int qload_model_get_info(const qload_model* model, qload_model_info* info, qload
 size_t qload_model_tensors(const qload_model* model, qload_tensor* out, size_t capacity) {
   if (model == nullptr) return 0;
   const auto tensors = model->model.tensors();
-  return fill_tensors(out, capacity, tensors.size(),
-                      [&](size_t i) { return describe(*model, tensors[i], nullptr); });
+  return c_api::fill_tensors(out, capacity, tensors.size(),
+                             [&](size_t i) { return describe(*model, tensors[i], nullptr); });
 }
 
 int qload_model_find(const qload_model* model, const char* name, qload_tensor* out) {
@@ -311,9 +198,9 @@ int qload_load(qload_loader* loader, const qload_model* model, const char* const
     QLOAD_CHECK(require(model, "model"));
     QLOAD_CHECK(require(weights, "weights"));
     if (count != 0) QLOAD_CHECK(require(names, "names"));
-    LoadCall call;
+    c_api::LoadCall call;
     QLOAD_CHECK(call.prepare(options));
-    QLOAD_TRY(const std::vector<std::string_view> wanted, collect_names(names, count));
+    QLOAD_TRY(const std::vector<std::string_view> wanted, c_api::collect_names(names, count));
     Result<qload::Weights> loaded = names == nullptr
                                         ? loader->loader.load(model->model, call.options())
                                         : loader->loader.load(model->model, wanted, call.options());
@@ -331,7 +218,7 @@ int qload_load_into(qload_loader* loader, const qload_model* model,
     QLOAD_CHECK(require(loader, "loader"));
     QLOAD_CHECK(require(model, "model"));
     if (count != 0) QLOAD_CHECK(require(destinations, "destinations"));
-    LoadCall call;
+    c_api::LoadCall call;
     QLOAD_CHECK(call.prepare(options));
     QLOAD_TRY(const std::vector<qload::Destination> ours,
               c_api::read_destinations(destinations, count));
@@ -344,7 +231,7 @@ int qload_load_into(qload_loader* loader, const qload_model* model,
 size_t qload_weights_tensors(const qload_weights* weights, qload_tensor* out, size_t capacity) {
   if (weights == nullptr) return 0;
   const auto views = weights->weights.tensors();
-  return fill_tensors(out, capacity, views.size(), [&](size_t i) {
+  return c_api::fill_tensors(out, capacity, views.size(), [&](size_t i) {
     return describe(*weights->model, *views[i].info, views[i].data.data());
   });
 }

@@ -299,7 +299,7 @@ Status CacheState::load(std::span<const uint32_t> units, std::span<std::byte> fr
     }
     LoadOptions options = load_options_;
     options.statistics = &statistics;
-    return run_load(loader_, model_, targets, {.fresh = fresh}, options,
+    return run_load(loader_, model_, targets, {.fresh_memory = fresh}, options,
                     std::chrono::steady_clock::now());
   });
 }

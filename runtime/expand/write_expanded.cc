@@ -107,9 +107,10 @@ Status write_windows(LoaderState& state, const ModelState& model, const Expanded
     const ExpandWindow& window = windows[number];
     const std::span<std::byte> buffer = buffers.buffer(number);
     LoadStatistics loaded;
-    const LoadMemory memory{.fresh = buffers.take_fresh(number, window.end() - window.begin)};
+    const LoadSetting setting{.fresh_memory =
+                                  buffers.take_fresh(number, window.end() - window.begin)};
     QLOAD_CHECK(run_load(state, model, window_targets(window, buffer, buffers.direct_allowed()),
-                         memory,
+                         setting,
                          window_options(options, decoded_bytes, model.decoded_bytes, loaded),
                          std::chrono::steady_clock::now()));
     decoded_bytes += loaded.bytes_decoded;

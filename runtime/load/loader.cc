@@ -237,8 +237,10 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   for (size_t i = 0; i < numbers.size(); ++i) {
     targets.push_back({numbers[i], block.data() + layout->offsets[i], block.direct_allowed()});
   }
-  const Status loaded = internal::run_load(*state_, state, targets, internal::memory_of(block),
-                                           report_to(statistics, options), begin);
+  internal::LoadSetting setting{.block = &block};
+  if (block.fresh_mapping()) setting.fresh_memory = {block.data(), block.bytes()};
+  const Status loaded =
+      internal::run_load(*state_, state, targets, setting, report_to(statistics, options), begin);
   if (block.reusable()) {
     statistics.reused_bytes = block.bytes();
     statistics.huge_pages = block.huge_pages();

@@ -73,18 +73,15 @@ struct LoadTarget {
   ChunkRange chunks = {};
 };
 
-/// What is known of the memory that targets lie in. All empty: it is the caller's.
-struct LoadMemory {
-  /// Pages that nobody has touched, a part of one mapping of our own: touched beside the reads.
-  std::span<std::byte> fresh = {};
-  uint64_t bytes = 0;  ///< Taken for this load; for its statistics, as is the next.
-  uint64_t pinned_bytes = 0;
+/// What a load is part of.
+struct LoadSetting {
+  const DestinationBlock* block = nullptr;  ///< Allocated for this load; for statistics.
+  std::span<std::byte> fresh_memory = {};   ///< Of the targets: pages that nobody touched yet.
 };
-LoadMemory memory_of(const DestinationBlock& block);
 
 /// Waits for its turn, plans, runs, reports. `begin` is when the caller asked.
 Status run_load(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
-                const LoadMemory& memory, const LoadOptions& options,
+                const LoadSetting& setting, const LoadOptions& options,
                 std::chrono::steady_clock::time_point begin);
 
 /// Overrides from the environment. kInvalidArgument names a value that means nothing.

@@ -100,7 +100,7 @@ Status check_sharing(const ModelState& model, std::span<const LoadTarget> target
   uint64_t parts = 0;
   uint64_t bytes = 0;
   for (const LoadTarget& target : targets) {
-    parts += index.tensors()[target.tensor].chunk_count;
+    parts += std::min(index.tensors()[target.tensor].chunk_count, target.chunks.count);
     bytes += index.tensors()[target.tensor].bytes;
   }
   const uint64_t parts_max =
@@ -182,7 +182,7 @@ Status check_regions(const StagingArea& staging, const ReadPlan& plan) {
 }
 
 LoadSession::Setup set_up(LoaderState& state, const ModelState& model, const ReadChoice& choice,
-                          const LoadMemory& memory, const LoadOptions& options) {
+                          const LoadSetting& setting, const LoadOptions& options) {
   LoadSession::Setup setup;
   setup.container = &model.container;
   setup.verify = options.verify;
@@ -191,7 +191,7 @@ LoadSession::Setup set_up(LoaderState& state, const ModelState& model, const Rea
   setup.stop = options.stop;
   setup.staging = &state.staging;
   setup.pool = state.pool.get();
-  setup.fresh_memory = memory.fresh;
+  setup.fresh_memory = setting.fresh_memory;
   return setup;
 }
 
@@ -211,8 +211,8 @@ void run_session(LoadSession& session, IoThread* io, ReadFeed& feed, const LoadO
 }
 
 Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
-                   const LoadMemory& memory, const LoadOptions& options, LoadStatistics& statistics,
-                   bool& ring_broke) {
+                   const LoadSetting& setting, const LoadOptions& options,
+                   LoadStatistics& statistics, bool& ring_broke) {
   QLOAD_TRY(ReadChoice choice, choose_reads(state, model, options.page_cache));
   statistics.engine = choice.backend;
   statistics.direct_refused = choice.direct_refused;
@@ -220,7 +220,7 @@ Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const 
   statistics.kernel_refusal = static_cast<uint32_t>(state.refusal());
 
   QLOAD_CHECK(check_sharing(model, targets));
-  LoadSession::Setup setup = set_up(state, model, choice, memory, options);
+  LoadSession::Setup setup = set_up(state, model, choice, setting, options);
   setup.plan = plan_reads(state, model, targets, choice);
   QLOAD_CHECK(check_regions(state.staging, setup.plan));
   IoThread* io = nullptr;
@@ -249,14 +249,8 @@ Status run_in_turn(LoaderState& state, const ModelState& model, std::span<const 
 
 }  // namespace
 
-LoadMemory memory_of(const DestinationBlock& block) {
-  LoadMemory memory{.bytes = block.bytes(), .pinned_bytes = block.pinned_bytes()};
-  if (block.fresh_mapping()) memory.fresh = {block.data(), block.bytes()};
-  return memory;
-}
-
 Status run_load(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
-                const LoadMemory& memory, const LoadOptions& options,
+                const LoadSetting& setting, const LoadOptions& options,
                 std::chrono::steady_clock::time_point begin) {
   LoadStatistics local;
   LoadStatistics& statistics = options.statistics != nullptr ? *options.statistics : local;
@@ -264,17 +258,19 @@ Status run_load(LoaderState& state, const ModelState& model, std::span<const Loa
   statistics.decode_threads = state.pool->thread_count();
   statistics.queue_depth = state.options.queue_depth;
   statistics.staging_bytes = state.options.staging_bytes;
-  statistics.destination_bytes = memory.bytes;
-  statistics.pinned_bytes = memory.pinned_bytes;
+  if (setting.block != nullptr) {
+    statistics.destination_bytes = setting.block->bytes();
+    statistics.pinned_bytes = setting.block->pinned_bytes();
+  }
   QLOAD_CHECK(state.turnstile.enter(options.stop));
   const Turn turn{state.turnstile};
   bool ring_broke = false;
-  Status status = run_in_turn(state, model, targets, memory, options, statistics, ring_broke);
+  Status status = run_in_turn(state, model, targets, setting, options, statistics, ring_broke);
   if (!status.ok() && ring_broke && state.options.io_backend == IoBackend::kAuto &&
       !options.stop.stop_requested()) {
     // The kernel stopped serving io_uring after the Loader was made, for example because the
     // application entered a sandbox. The ring is gone now; pread threads start over.
-    status = run_in_turn(state, model, targets, memory, options, statistics, ring_broke);
+    status = run_in_turn(state, model, targets, setting, options, statistics, ring_broke);
   }
   statistics.seconds = seconds_since(begin);
   statistics.bound = find_bound(statistics);
