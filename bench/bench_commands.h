@@ -11,6 +11,7 @@ namespace qload::bench {
 void add_load_command(CLI::App& app, int* exit_code);
 void add_sweep_command(CLI::App& app, int* exit_code);
 void add_open_command(CLI::App& app, int* exit_code);
+void add_experts_command(CLI::App& app, int* exit_code);
 void add_codecs_command(CLI::App& app, int* exit_code);
 void add_recipes_command(CLI::App& app, int* exit_code);
 void add_paper_command(CLI::App& app, int* exit_code);
