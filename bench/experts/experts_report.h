@@ -54,8 +54,9 @@ struct ExpertsReport {
 
 /// Seconds per token of each run.
 Spread token_spread(const ExpertsRow& row, uint32_t tokens);
-/// How many times faster `row` is than the row `base`, the median over runs of one round.
-double speedup_over(const ExpertsRow& base, const ExpertsRow& row);
+/// How many times faster `row` is than the faster of the mmap rows: the median over rounds of
+/// ratios within a round.
+double speedup_over_mmap(const ExpertsReport& report, const ExpertsRow& row);
 
 void print_experts(const ExpertsReport& report, TableStyle style, std::ostream& out);
 std::string experts_to_json(const ExpertsReport& report);
