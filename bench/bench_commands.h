@@ -14,6 +14,7 @@ void add_stream_command(CLI::App& app, int* exit_code);
 /// By which add_stream_command's runs each contender in a process of its own; hidden.
 void add_stream_passes_command(CLI::App& app, int* exit_code);
 void add_open_command(CLI::App& app, int* exit_code);
+void add_experts_command(CLI::App& app, int* exit_code);
 void add_codecs_command(CLI::App& app, int* exit_code);
 void add_recipes_command(CLI::App& app, int* exit_code);
 void add_paper_command(CLI::App& app, int* exit_code);

@@ -23,6 +23,7 @@ int run_bench(int argument_count, char** arguments) {
   qload::bench::add_sweep_command(app, &exit_code);
   qload::bench::add_stream_command(app, &exit_code);
   qload::bench::add_stream_passes_command(app, &exit_code);
+  qload::bench::add_experts_command(app, &exit_code);
   qload::bench::add_calibrate_command(app, &exit_code);
   qload::bench::add_predict_command(app, &exit_code);
   try {

@@ -22,11 +22,6 @@ using qload::Result;
 using qload::Status;
 using qload::text;
 
-struct qload_weights {
-  qload::Weights weights;
-  const qload_model* model;
-};
-
 namespace {
 
 namespace c_api = qload::c_api;

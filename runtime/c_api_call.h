@@ -26,6 +26,11 @@ struct qload_model {
   std::vector<const char*> file_formats;
 };
 
+struct qload_weights {
+  qload::Weights weights;
+  const qload_model* model;
+};
+
 namespace qload::c_api {
 
 /// Runs `call`, which returns a Status, and turns what comes out of it into a code.

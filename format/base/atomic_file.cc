@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,6 +102,25 @@ Result<AtomicFile> AtomicFile::create(const fs::path& path, const Options& optio
                           errno);
 }
 
+// The limit is asked for first: the kernel would send SIGXFSZ, which ends most processes.
+Status AtomicFile::reserve(uint64_t bytes) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+      bytes > limit.rlim_cur) {
+    return Error(ErrorCode::kNoSpace, text(quote(path_.string()), " needs ", bytes,
+                                           " bytes, and the process may write files of ",
+                                           limit.rlim_cur, " (RLIMIT_FSIZE, ulimit -f)"));
+  }
+  int result;
+  do {
+    result = fallocate(descriptor_, 0, 0, static_cast<off_t>(bytes));
+  } while (result != 0 && errno == EINTR);
+  if (result != 0 && errno == EOPNOTSUPP)
+    result = ftruncate(descriptor_, static_cast<off_t>(bytes));
+  if (result == 0) return Ok{};
+  return error_from_errno(text("cannot take ", bytes, " bytes for ", quote(path_.string())), errno);
+}
+
 Status AtomicFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
   size_t done = 0;
   while (done < bytes.size()) {
@@ -120,6 +140,11 @@ Status AtomicFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
     }
   }
   return Ok{};
+}
+
+Status AtomicFile::sync() {
+  if (fdatasync(descriptor_) == 0) return Ok{};
+  return error_from_errno(text("cannot sync ", quote(path_.string())), errno);
 }
 
 Status AtomicFile::commit() {

@@ -66,7 +66,12 @@ class AtomicFile {
   };
   static Result<AtomicFile> create(const std::filesystem::path& path, const Options& options);
 
+  /// Makes the file `bytes` bytes long, zero where nothing is written, and takes the room for them
+  /// where the file system can: kNoSpace now, and not in the middle of the work.
+  Status reserve(uint64_t bytes);
   Status write_at(uint64_t offset, std::span<const std::byte> bytes);
+  /// What has been written is on storage before anything that is written later.
+  Status sync();
   /// Syncs the data, gives the file its name, syncs the directory. Call once, last.
   Status commit();
 

@@ -3,9 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
-#include <new>
 #include <span>
-#include <stdexcept>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +11,7 @@
 #include "qload/result.h"
 #include "qload/tensor.h"
 #include "runtime/load/loader_state.h"
+#include "runtime/load/no_throw.h"
 
 namespace qload::internal {
 
@@ -35,17 +34,5 @@ LoadOptions report_to(LoadStatistics& statistics, const LoadOptions& options);
 Status load_block(LoaderState& state, const ModelState& model, std::span<const LoadTarget> targets,
                   DestinationBlock& block, const LoadOptions& options,
                   std::chrono::steady_clock::time_point begin, TargetForm form);
-
-/// Nothing throws across the API: memory that runs out is an error like any other.
-template <class Call>
-auto without_throwing(Call&& call) -> decltype(call()) {
-  try {
-    return call();
-  } catch (const std::bad_alloc&) {
-    return Error(ErrorCode::kOutOfMemory, "out of memory");
-  } catch (const std::length_error&) {
-    return Error(ErrorCode::kOutOfMemory, "out of memory");
-  }
-}
 
 }  // namespace qload::internal

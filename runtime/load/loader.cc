@@ -7,13 +7,14 @@
 #include <string>
 #include <utility>
 
-#include "format/base/checked.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
 #include "runtime/host/processors.h"
 #include "runtime/load/load_call.h"
 #include "runtime/load/loader_state.h"
 #include "runtime/load/memory_budget.h"
+#include "runtime/load/no_throw.h"
+#include "runtime/load/tensor_layout.h"
 #include "runtime/load/weights_state.h"
 
 namespace qload {
@@ -212,10 +213,6 @@ using internal::LoadTarget;
 using internal::ModelState;
 using internal::without_throwing;
 
-// Tensors start on a cache line, and those that may be read in place (see kInPlaceBytesMin) on
-// the container's alignment, which their file offsets have too.
-constexpr uint64_t kTensorAlignment = 64;
-
 }  // namespace
 
 Loader::Loader(std::unique_ptr<internal::LoaderState> state) : state_(std::move(state)) {}
@@ -235,22 +232,11 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   const auto begin = std::chrono::steady_clock::now();
   QLOAD_CHECK(internal::check_load_options(options));
   const ModelState& state = model.state();
-  const uint64_t alignment = state.container.superblock.alignment;
-  std::vector<uint64_t> offsets;
-  offsets.reserve(numbers.size());
-  uint64_t block_bytes = 0;
-  for (const uint32_t number : numbers) {
-    const uint64_t bytes = state.tensors[number].bytes;
-    const auto start = checked_align_up(
-        block_bytes, bytes >= kInPlaceBytesMin ? alignment : std::min(alignment, kTensorAlignment));
-    const auto end = start ? checked_add(*start, bytes) : std::nullopt;
-    if (!end) {
-      return Error(ErrorCode::kOutOfMemory,
-                   text(quote(state.container.file.name()), " decodes to ", model.decoded_bytes(),
-                        " bytes, more than an address space holds"));
-    }
-    offsets.push_back(*start);
-    block_bytes = *end;
+  const auto layout = internal::lay_out_tensors(state, numbers, 0);
+  if (!layout) {
+    return Error(ErrorCode::kOutOfMemory,
+                 text(quote(state.container.file.name()), " decodes to ", model.decoded_bytes(),
+                      " bytes, more than an address space holds"));
   }
   LoadStatistics own_statistics;
   LoadStatistics& statistics = options.statistics != nullptr ? *options.statistics : own_statistics;
@@ -258,14 +244,14 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   auto weights = std::make_unique<internal::WeightsState>();
   weights->memory.pool = state_->blocks;
   DestinationBlock& block = weights->memory.block;
-  QLOAD_TRY(block,
-            internal::acquire_block(*state_, state, numbers,
-                                    {block_bytes, alignment, options.pinning, options.huge_pages},
-                                    options.allocator));
+  QLOAD_TRY(block, internal::acquire_block(*state_, state, numbers,
+                                           {layout->end, state.container.superblock.alignment,
+                                            options.pinning, options.huge_pages},
+                                           options.allocator));
   std::vector<LoadTarget> targets;
   targets.reserve(numbers.size());
   for (size_t i = 0; i < numbers.size(); ++i) {
-    targets.push_back({numbers[i], block.data() + offsets[i], block.direct_allowed()});
+    targets.push_back({numbers[i], block.data() + layout->offsets[i], block.direct_allowed()});
   }
   QLOAD_CHECK(internal::load_block(*state_, state, targets, block,
                                    internal::report_to(statistics, options), begin,

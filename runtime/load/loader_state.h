@@ -24,6 +24,7 @@
 #include "runtime/memory/destination_block.h"
 #include "runtime/memory/destination_pool.h"
 #include "runtime/memory/staging_area.h"
+#include "runtime/plan/read_plan.h"
 
 namespace qload::internal {
 

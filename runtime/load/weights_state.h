@@ -1,4 +1,4 @@
-// What Weights hold: the block, and views into it.
+// What Weights hold: the block or the mapping, and views into it.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include "qload/loader.h"
 #include "runtime/memory/destination_block.h"
 #include "runtime/memory/destination_pool.h"
+#include "runtime/memory/file_mapping.h"
 
 namespace qload::internal {
 
@@ -25,6 +26,7 @@ struct LentBlock {
 
 struct WeightsState {
   LentBlock memory;
+  FileMapping mapping;              ///< Of an expanded file; then there is no block.
   std::vector<TensorView> tensors;  ///< In load order.
   std::vector<uint32_t> by_name;    ///< Positions in `tensors`, in byte order of their names.
 

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string_view>
 
+#include "qload/expand.h"
 #include "qload/model.h"
 #include "qload/options.h"
 #include "qload/result.h"
@@ -13,6 +15,9 @@
 #include "qload/tensor.h"
 
 namespace qload {
+
+class TensorCache;
+struct CacheOptions;
 
 namespace internal {
 struct LoaderState;
@@ -80,6 +85,22 @@ class Loader {
   /// Layer after layer within a budget (qload/stream.h). Loads what stays resident before it
   /// returns. kBudgetTooSmall, kNotFound, kInvalidArgument as the options say; errors of load().
   Result<LayerStream> stream(const Model& model, const StreamOptions& options);
+
+  /// Tensors at random within a budget, see qload/cache.h. kBudgetTooSmall when it does not hold
+  /// the staging memory and the largest unit, and names the number that would do; or when a limit
+  /// of this Loader does not hold the budget. The Loader and `model` must outlive the cache.
+  Result<TensorCache> cache(const Model& model, const CacheOptions& options);
+
+  /// All tensors of `model` in a plain file at `path` that is mapped read-only: memory that the
+  /// kernel counts as the file's and may take back. The file is decoded and written once, and
+  /// serves every later call for a model of the same content; one that does not match (another
+  /// model, another version, incomplete, of another size) is replaced. It appears whole or not at
+  /// all; several processes may do this at once, each mapping a whole file. The Weights own the
+  /// mapping: nobody may cut the file short while they live; removing or replacing it is no harm.
+  /// kNoSpace before anything is decoded where the file system tells; kInvalidArgument for a path
+  /// whose file is no expanded file; kBudgetTooSmall; kCancelled; errors of the load.
+  Result<Weights> expand(const Model& model, const std::filesystem::path& path,
+                         const ExpandOptions& options = {});
 
  private:
   friend struct internal::LoaderAccess;
