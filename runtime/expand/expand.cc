@@ -2,6 +2,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "format/base/checksum.h"
@@ -59,7 +60,9 @@ Result<std::unique_ptr<WeightsState>> take_existing(const ModelState& model,
   }
   QLOAD_TRY(statistics.reason, judge_expanded(*file, layout));
   if (options.rebuild) statistics.reason = "asked for";
-  if (statistics.reason != kExpandedComplete) return std::unique_ptr<WeightsState>();
+  if (std::string_view(statistics.reason) != kExpandedComplete) {
+    return std::unique_ptr<WeightsState>();
+  }
   QLOAD_TRY(auto weights, map_expanded(model, layout, *file));
   if (!options.verify) return weights;
   Status intact = check_tensors(*weights, options);

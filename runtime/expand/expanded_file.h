@@ -45,6 +45,6 @@ Result<ExpandedLayout> lay_out_expanded(const ModelState& model);
 /// What a file is to a model: a text of ExpandStatistics::reason, static. kInvalidArgument for a
 /// file that is no expanded file, not even a torn one: it is somebody else's.
 Result<const char*> judge_expanded(const File& file, const ExpandedLayout& layout);
-inline constexpr const char* kExpandedComplete = "complete";
+inline constexpr char kExpandedComplete[] = "complete";
 
 }  // namespace qload::internal
