@@ -255,13 +255,13 @@ TEST(StreamBenchmarkTest, TinySizeOfTheCommand) {
 TEST(StreamBenchmarkTest, PeaksStayBelowTheLimit) {
   {
     InterruptGuard interrupts;
-    auto group = MemoryGroup::create({.memory_bytes = 64 * kMega}, interrupts);
+    auto group = MemoryGroup::create({.memory_bytes = 256 * kMega}, interrupts);
     if (!group.ok()) GTEST_SKIP() << group.error().message();
   }
   TempDirectory directory;
   test::write_file(directory / "tiny.safetensors", layered_model(4));
   const std::string command = (directory / "tiny.safetensors").string() +
-                              " --memory 64M --budget 10M --staging 4M --passes 1 --runs 1"
+                              " --memory 256M --budget 10M --staging 4M --passes 1 --runs 1"
                               " --roofline-seconds 0.01 --json " +
                               (directory / "out.json").string() + " > /dev/null";
   ASSERT_EQ(run_command(command), 0) << command;
@@ -271,7 +271,7 @@ TEST(StreamBenchmarkTest, PeaksStayBelowTheLimit) {
   expect_rows(point, 1, 1);
   for (const auto& row : point["rows"]) {
     if (row.contains("left_out")) continue;
-    EXPECT_LE(row["summary"]["peak_bytes"], 64 * kMega) << row["contender"];
+    EXPECT_LE(row["summary"]["peak_bytes"], 256 * kMega) << row["contender"];
   }
 }
 
