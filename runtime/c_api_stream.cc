@@ -46,10 +46,6 @@ struct StreamCall {
 
   Status prepare(const qload_stream_options* given) {
     QLOAD_TRY(const qload_stream_options from, c_api::read_options(given, "qload_stream_options"));
-    if (from.reserved != 0) {
-      return Error(ErrorCode::kInvalidArgument,
-                   text("qload_stream_options.reserved is ", from.reserved, "; expected 0"));
-    }
     options.budget_bytes = from.budget_bytes;
     options.passes = from.passes;
     QLOAD_TRY(const bool no_fill, to_flag(from.no_fill, "no_fill"));
@@ -64,7 +60,8 @@ struct StreamCall {
     QLOAD_TRY(skip, c_api::collect_names(from.skip, from.skip_count));
     options.skip = skip;
     options.part_bytes = from.part_bytes;
-    options.rates = {from.storage_rate, from.decode_rate, from.compute_seconds};
+    options.rates = {from.storage_rate, from.decode_rate, from.compute_seconds,
+                     from.compute_threads};
     QLOAD_TRY(const qload_load_options load, c_api::read_options(from.load, "qload_load_options"));
     if (load.on_progress != nullptr || load.statistics != nullptr) {
       return Error(ErrorCode::kInvalidArgument,

@@ -181,6 +181,15 @@ bool IoThread::shares_drive(const ReadFeed& feed) const {
   });
 }
 
+// One of a series may come here before the one that goes first. Then what it has begun is ended,
+// for that holds staging memory; and it does not stand in line for more, where it would be asked
+// only after the one that stands behind it.
+bool IoThread::may_submit(const ReadFeed& feed) const {
+  if (!must_wait(feed) || feed.has_begun()) return true;
+  feed.give_up_turn();
+  return false;
+}
+
 bool IoThread::must_wait(const ReadFeed& feed) const {
   if (feed.series().of == nullptr) return false;
   return std::ranges::any_of(active_, [&](const Active& other) {
@@ -197,7 +206,7 @@ bool IoThread::submit_round() {
     for (uint32_t i = 0; i < kFileSlots; ++i) {
       const uint32_t place = (next_place_ + i) % kFileSlots;
       const ReadFeed* const feed = active_[place].feed;
-      if (feed == nullptr || must_wait(*feed) || !submit_one(place, no_room)) continue;
+      if (feed == nullptr || !may_submit(*feed) || !submit_one(place, no_room)) continue;
       submitted = true;
     }
     next_place_ = (next_place_ + 1) % kFileSlots;

@@ -73,6 +73,7 @@ class IoThread {
   void admit(ReadFeed* feed);
   bool submit_round();
   bool submit_one(uint32_t place, bool& no_room);
+  bool may_submit(const ReadFeed& feed) const;
   bool must_wait(const ReadFeed& feed) const;
   bool shares_drive(const ReadFeed& feed) const;
   void wait_for_reads(std::unique_lock<std::mutex>& lock);

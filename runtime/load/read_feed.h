@@ -67,6 +67,10 @@ class ReadFeed {
   const ReadSeries& series() const { return setup_.series; }
   /// Every read has been submitted.
   bool all_submitted() const;
+  /// A read was begun and is not all submitted: it may hold staging memory.
+  bool has_begun() const { return current_ != kNone || !again_.empty(); }
+  /// Others may have the staging memory that this one was refused.
+  void give_up_turn() const { setup_.staging->give_up(this); }
 
   /// Nothing is in flight, and nothing will be: the plan is read, or abandon() was called.
   bool drained(bool abandoned) const;

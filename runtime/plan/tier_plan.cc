@@ -100,7 +100,8 @@ class Ledger {
       estimate.decode_seconds = static_cast<double>(estimate.decoded_bytes) / rates.decode_rate;
     }
     estimate.seconds =
-        std::max(estimate.storage_seconds, estimate.decode_seconds + rates.compute_seconds);
+        std::max({estimate.storage_seconds, rates.compute_seconds,
+                  estimate.decode_seconds + rates.compute_seconds * rates.compute_share});
     return std::move(plan_);
   }
 
@@ -176,17 +177,21 @@ std::vector<Kind> list_kinds(const Index& index, const TierRequest& request, con
   return sorted;
 }
 
-/// Keeps a whole kind decoded, or as many of it as fit: portions shrink only with the last.
-void keep_kind(const Kind& kind, Ledger& ledger) {
+/// Keeps a kind decoded: all of it, for portions shrink only with the last, or, where all do not
+/// fit or `together` is false, as many of it as fit.
+void keep_kind(const Kind& kind, Ledger& ledger, uint32_t portions, bool together) {
   std::vector<std::pair<uint32_t, uint32_t>> moved;
   for (const auto& [group, tensor] : kind.members) {
-    if (ledger.plan().tiers[tensor] != Tier::kStorage) continue;
-    ledger.move(group, tensor, Tier::kDecoded, false);
-    moved.emplace_back(group, tensor);
+    if (ledger.plan().tiers[tensor] == Tier::kStorage) moved.emplace_back(group, tensor);
   }
-  if (ledger.fits(2)) return;
-  for (const auto& [group, tensor] : moved) ledger.move(group, tensor, Tier::kDecoded, true);
-  for (const auto& [group, tensor] : moved) ledger.keep(group, tensor, Tier::kDecoded, 2);
+  if (together) {
+    for (const auto& [group, tensor] : moved) ledger.move(group, tensor, Tier::kDecoded, false);
+    if (ledger.fits(portions)) return;
+    for (const auto& [group, tensor] : moved) ledger.move(group, tensor, Tier::kDecoded, true);
+  }
+  for (const auto& [group, tensor] : moved) {
+    ledger.keep(group, tensor, Tier::kDecoded, portions);
+  }
 }
 
 /// Groups that set the memory of portions alone lose their largest tensors first.
@@ -232,33 +237,38 @@ TierPlan plan_tiers(const Index& index, const TierRequest& request) {
     refused.bytes_needed = start.kept_bytes() + start.plan().portion_bytes;
     return refused;
   }
-  // What keeps reading and computing apart costs more than it saves in reading.
+  // Room for two portions lets reading go on while the caller computes; an outlier that stays may
+  // make it.
   Ledger outliers = start;
-  keep_outliers(index, request, outliers, 1);
-  const bool overlaps = start.fits(2) || outliers.fits(2);
-  if (!overlaps) return Ledger(start).finish();
-
-  const Ledger& base = start.fits(2) || !request.fill_decoded ? start : outliers;
-  if (!base.fits(2)) return Ledger(start).finish();
+  if (request.fill_decoded) keep_outliers(index, request, outliers, 1);
+  const bool start_overlaps = start.fits(2);
+  const uint32_t portions = start_overlaps || outliers.fits(2) ? 2 : 1;
+  const Ledger& base = portions == 2 && !start_overlaps ? outliers : start;
   const std::vector<Kind> kinds = list_kinds(index, request, start);
-  const auto divide = [&](size_t decoded_kinds) {
+  const auto divide = [&](size_t decoded_kinds, bool together) {
     Ledger ledger = base;
     if (request.fill_decoded && decoded_kinds > 0) {
-      keep_outliers(index, request, ledger, 2);
-      for (size_t i = 0; i < decoded_kinds; ++i) keep_kind(kinds[i], ledger);
+      keep_outliers(index, request, ledger, portions);
+      for (size_t i = 0; i < decoded_kinds; ++i) keep_kind(kinds[i], ledger, portions, together);
     }
     for (size_t i = request.fill_packed ? kinds.size() : 0; i-- > 0;) {
       for (const auto& [group, tensor] : kinds[i].members) {
         if (ledger.plan().tiers[tensor] != Tier::kStorage) continue;
-        ledger.keep(group, tensor, Tier::kPacked, 2);
+        ledger.keep(group, tensor, Tier::kPacked, portions);
       }
     }
     return ledger.finish();
   };
-  TierPlan best = divide(kinds.size());
+  TierPlan best = divide(kinds.size(), true);
+  const auto try_other = [&](TierPlan other) {
+    const bool less = other.estimate.seconds < best.estimate.seconds ||
+                      (other.estimate.seconds == best.estimate.seconds &&
+                       other.estimate.storage_bytes < best.estimate.storage_bytes);
+    if (less) best = std::move(other);
+  };
+  try_other(divide(kinds.size(), false));
   for (size_t i = 0; request.fill_packed && i < kDivisions; ++i) {
-    TierPlan other = divide(kinds.size() * i / kDivisions);
-    if (other.estimate.seconds < best.estimate.seconds) best = std::move(other);
+    try_other(divide(kinds.size() * i / kDivisions, true));
   }
   return best;
 }

@@ -23,10 +23,11 @@ struct PassRates {
   double storage_rate = 0;     ///< Stored bytes a second.
   double decode_rate = 0;      ///< Decoded bytes a second, all decode threads.
   double compute_seconds = 0;  ///< The caller's work in a pass, on the processors that decode too.
+  double compute_share = 1;    ///< Of those processors that it takes, in (0, 1].
 };
 
 /// One pass over all groups, as modelled: reading lies beside decoding and computing, which share
-/// the processors: max(storage_seconds, decode_seconds + compute_seconds).
+/// the processors: max(storage, compute, decode + compute * compute_share).
 struct PassEstimate {
   uint64_t storage_bytes = 0;  ///< Stored bytes read.
   uint64_t decoded_bytes = 0;  ///< Decoded, from storage or from packed memory.

@@ -14,25 +14,22 @@ using internal::LayerState;
 using internal::StreamState;
 
 /// Where the tensors of a part lie.
-std::vector<LayerTensor> list_tensors(const StreamState& stream, uint64_t number, uint64_t offset) {
-  const LayerPart& part = stream.part_of(number);
-  std::vector<LayerTensor> tensors;
-  tensors.reserve(part.range_count);
-  for (const PartRange& range : stream.plan.ranges_of(part)) {
+void list_tensors(const StreamState& stream, LayerState& layer) {
+  for (const PartRange& range : stream.plan.ranges_of(stream.part_of(layer.number))) {
     LayerTensor tensor;
     tensor.info = &stream.model->tensors[range.tensor];
     if (stream.tiers[range.tensor] == Tier::kDecoded) {
       tensor.data = stream.resident->find(tensor.info->name)->data;
     } else if (range.bytes > 0) {
-      tensor.data = {stream.area_memory.block.data() + offset + range.part_offset, range.bytes};
+      tensor.data = {stream.area_memory.block.data() + layer.offset + range.part_offset,
+                     range.bytes};
     }
     const uint64_t row = row_bytes(*tensor.info);
     tensor.offset = range.offset;
     tensor.first_row = row == 0 ? 0 : range.offset / row;
     tensor.rows = row == 0 ? 0 : range.bytes / row;
-    tensors.push_back(tensor);
+    layer.tensors.push_back(tensor);
   }
-  return tensors;
 }
 
 const LayerPart& part_of(const LayerState& state) { return state.stream->part_of(state.number); }
@@ -83,8 +80,9 @@ Result<Layer> LayerStream::next() {
   try {
     // Allocated first: what was taken must not be lost for want of memory.
     auto layer = std::make_unique<LayerState>(state_);
+    layer->tensors.reserve(state_->range_count_max);
     QLOAD_CHECK(state_->take_next(layer->number, layer->offset));
-    layer->tensors = list_tensors(*state_, layer->number, layer->offset);
+    list_tensors(*state_, *layer);
     return Layer(std::move(layer));
   } catch (const std::bad_alloc&) {
     return Error(ErrorCode::kOutOfMemory, "out of memory");

@@ -87,6 +87,10 @@ PassRates choose_rates(const LoaderState& loader, const StreamRates& given) {
   rates.decode_rate = given.decode_rate > 0 ? given.decode_rate
                                             : kDecodeRatePerThread * loader.pool->thread_count();
   rates.compute_seconds = given.compute_seconds;
+  const uint32_t processors = loader.pool->thread_count();
+  if (given.compute_threads != 0 && given.compute_threads < processors) {
+    rates.compute_share = static_cast<double>(given.compute_threads) / processors;
+  }
   return rates;
 }
 
@@ -154,7 +158,10 @@ Status plan_stream(const StreamOptions& options, StreamState& state) {
   facts.decoded_bytes_per_pass = plan.estimate.decoded_bytes;
   facts.seconds_per_pass = plan.estimate.seconds;
   uint64_t pass_bytes = 0;
-  for (const LayerPart& part : state.plan.parts) pass_bytes += part.bytes;
+  for (const LayerPart& part : state.plan.parts) {
+    pass_bytes += part.bytes;
+    state.range_count_max = std::max(state.range_count_max, part.range_count);
+  }
   // A whole pass ahead is enough.
   facts.portion_bytes =
       align_down(std::min(left, std::max(2 * pass_bytes, plan.overlap_bytes)), alignment);

@@ -58,12 +58,16 @@ bool StreamState::may_load() const {
   return next_load_ < total && ahead_.size() < kAheadMax && find_room(next_load_).has_value();
 }
 
+// Parts without memory have no turn: what follows them stands beside what went before.
 std::optional<uint64_t> StreamState::find_room(uint64_t number) const {
   const uint64_t bytes = part_of(number).bytes;
   if (bytes == 0) return kNoMemory;
-  const uint64_t next_bytes = facts.overlaps ? part_of(number + 1).bytes : 0;
+  uint64_t next_bytes = 0;
+  for (size_t i = 1; facts.overlaps && next_bytes == 0 && i <= plan.parts.size(); ++i) {
+    next_bytes = part_of(number + i).bytes;
+  }
   return area_.find(bytes, next_bytes,
-                    number % 2 == 0 ? PortionArea::End::kBottom : PortionArea::End::kTop);
+                    placed_parts_ % 2 == 0 ? PortionArea::End::kBottom : PortionArea::End::kTop);
 }
 
 void StreamState::thread_main() {
@@ -74,10 +78,17 @@ void StreamState::thread_main() {
              may_load();
     });
     if (stopping_ || error_ || next_load_ == total || stop_source.stop_requested()) return;
-    load_next(lock);
+    try {
+      load_next(lock);
+    } catch (const std::bad_alloc&) {
+      if (!lock.owns_lock()) lock.lock();
+      if (!error_) error_ = Error(ErrorCode::kOutOfMemory, "out of memory");
+      changed_.notify_all();
+    }
   }
 }
 
+// What may throw comes before the part counts as under way.
 void StreamState::load_next(std::unique_lock<std::mutex>& lock) {
   const uint64_t number = next_load_++;
   const uint64_t bytes = part_of(number).bytes;
@@ -85,9 +96,11 @@ void StreamState::load_next(std::unique_lock<std::mutex>& lock) {
   std::span<std::byte> fresh;
   if (offset != kNoMemory) {
     area_.take(offset, bytes);
+    ++placed_parts_;
     fresh = take_fresh(offset, bytes);
   }
   ahead_.push_back({number, offset, false});
+  pass_of(number);
   count_loading(+1, number);
   LoadStatistics statistics;
   Status status = Ok{};
@@ -206,7 +219,8 @@ Status StreamState::take_next(uint64_t& number, uint64_t& offset) {
 
 // The first call for a pass ends the one before it: its last layer has been used.
 void StreamState::begin_pass(uint64_t number) {
-  if (number % plan.parts.size() != 0) return;
+  if (number % plan.parts.size() != 0 || begun_ == number) return;
+  begun_ = number;
   const auto now = Clock::now();
   if (number > 0) {
     last_pass_.seconds = std::chrono::duration<double>(now - pass_begin_).count();

@@ -44,8 +44,9 @@ struct StreamState {
   LoadOptions load;
   StreamFacts facts;
   LayerPlan plan;
-  std::vector<Tier> tiers;  ///< By tensor.
-  uint64_t total = 0;       ///< Parts of all passes; ~0 without end.
+  std::vector<Tier> tiers;       ///< By tensor.
+  uint64_t total = 0;            ///< Parts of all passes; ~0 without end.
+  uint32_t range_count_max = 0;  ///< Of a part.
   std::optional<Weights> resident;
   std::unique_ptr<PackedState> packed;  ///< Tensors of Tier::kPacked; null: none.
   LentBlock area_memory;                ///< Of all portions.
@@ -96,6 +97,7 @@ struct StreamState {
   uint64_t touched_bottom_ = 0;  // [0, touched_bottom_) and
   uint64_t touched_top_ = 0;     // [touched_top_, end) have pages.
   std::deque<Ahead> ahead_;      // In order of number.
+  uint64_t placed_parts_ = 0;    // That got memory: they come from both ends by turns.
   uint64_t next_load_ = 0;
   uint64_t next_take_ = 0;
   uint32_t held_parts_ = 0;  // Regions in the caller's hands.
@@ -106,6 +108,7 @@ struct StreamState {
   std::deque<PassStatistics> passes_;  // Those that were begun and not all given out, in order.
   PassStatistics last_pass_;
   Clock::time_point pass_begin_;
+  uint64_t begun_ = ~uint64_t{0};  // The part that began the pass.
 
   std::optional<std::stop_callback<std::function<void()>>> caller_stop_;
   std::array<std::thread, kLoadThreads> threads_;

@@ -29,12 +29,12 @@ typedef struct qload_stream_options {
   uint64_t resident_count;
   const char* const* skip; /* name patterns */
   uint64_t skip_count;
-  uint32_t keep_packed; /* 1: keep stored bytes in memory where that is faster */
-  uint32_t reserved;
-  uint64_t part_bytes;    /* 0: layers come whole */
-  double storage_rate;    /* bytes a second; 0: not known, like the next two */
-  double decode_rate;     /* decoded bytes a second, all threads */
-  double compute_seconds; /* of a pass */
+  uint32_t keep_packed;     /* 1: keep stored bytes in memory where that is faster */
+  uint32_t compute_threads; /* that compute_seconds takes; 0: all */
+  uint64_t part_bytes;      /* 0: layers come whole */
+  double storage_rate;      /* bytes a second; 0: not known, like the next two */
+  double decode_rate;       /* decoded bytes a second, all threads */
+  double compute_seconds;   /* of a pass */
   /* No on_progress, no statistics. NULL: all defaults. */
   const qload_load_options* load;
 } qload_stream_options;

@@ -21,9 +21,10 @@ struct LayerState;
 /// What the planner reckons with; a profile of the device tells (`qload_bench calibrate`). 0: not
 /// known; then 1 GB/s of storage, 2 GB/s of decoding for each decode thread, and no computing.
 struct StreamRates {
-  double storage_rate = 0;     ///< Stored bytes a second.
-  double decode_rate = 0;      ///< Decoded bytes a second, all decode threads together.
-  double compute_seconds = 0;  ///< The caller's work in one pass.
+  double storage_rate = 0;       ///< Stored bytes a second.
+  double decode_rate = 0;        ///< Decoded bytes a second, all decode threads together.
+  double compute_seconds = 0;    ///< The caller's work in one pass.
+  uint32_t compute_threads = 0;  ///< That it takes, of as many as there are decode threads. 0: all.
 };
 
 /// How to stream. Spans are read by Loader::stream only.
@@ -101,7 +102,8 @@ struct StreamFacts {
   uint32_t parts_per_pass = 0;
   uint64_t storage_bytes_per_pass = 0;  ///< Stored bytes that each pass reads.
   uint64_t decoded_bytes_per_pass = 0;  ///< Decoded in each pass.
-  double seconds_per_pass = 0;          ///< By the rates: max(reading, decoding + computing).
+  double seconds_per_pass =
+      0;  ///< By the rates: the longest of reading, computing, and what the processors have to do.
   bool overlaps = false;  ///< The portions hold two layers, so that reading goes on meanwhile.
 };
 
