@@ -108,6 +108,16 @@ int qload_rows_open(const qload_packed* packed, const char* name, const qload_ro
   });
 }
 
+int qload_rows_reopen(qload_rows* rows, const qload_packed* packed, const char* name,
+                      qload_error* error) {
+  return guarded(error, [&]() -> Status {
+    QLOAD_CHECK(require(rows, "rows"));
+    QLOAD_CHECK(require(packed, "packed"));
+    QLOAD_CHECK(require(name, "name"));
+    return rows->cursor.reopen(packed->weights, name);
+  });
+}
+
 void qload_rows_close(qload_rows* rows) { delete rows; }
 
 int qload_rows_get_info(const qload_rows* rows, qload_rows_info* info, qload_error* error) {

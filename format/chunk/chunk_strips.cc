@@ -43,6 +43,7 @@ struct ChunkStrips::State {
   Status refill();
   Status next(std::span<std::byte> decoded);
   Status skip(uint64_t bytes);
+  void close();
   /// Passes `status` on; after an error nothing is left.
   Status close_on_error(Status status);
 
@@ -140,10 +141,13 @@ Status ChunkStrips::State::skip(uint64_t bytes) {
   }
 }
 
-Status ChunkStrips::State::close_on_error(Status status) {
-  if (status.ok()) return status;
+void ChunkStrips::State::close() {
   ready = {};
   left = 0;
+}
+
+Status ChunkStrips::State::close_on_error(Status status) {
+  if (!status.ok()) close();
   return status;
 }
 
@@ -176,6 +180,8 @@ Status ChunkStrips::open(const ChunkForm& form, std::span<const std::byte> store
   state_->form = form;
   return state_->close_on_error(state_->open(stored));
 }
+
+void ChunkStrips::close() { state_->close(); }
 
 uint64_t ChunkStrips::bytes_left() const { return state_->ready.size() + state_->left; }
 

@@ -36,6 +36,9 @@ class ChunkStrips {
   /// REQUIRES: check_chunk_form(form).ok(), stored.size() == form.stored_bytes.
   Status open(const ChunkForm& form, std::span<const std::byte> stored);
 
+  /// Gives up what is left of the open chunk, if one is open.
+  void close();
+
   /// Of the open chunk, what next() has not given yet; 0 when none is open.
   uint64_t bytes_left() const;
   /// The next bytes that lie decoded in memory already, maybe none: all of a chunk stored raw,

@@ -9,6 +9,8 @@
 
 #include "format/base/format_text.h"
 #include "format/base/try.h"
+#include "runtime/host/cgroup_folders.h"
+#include "runtime/host/cgroup_limits.h"
 #include "runtime/host/processors.h"
 #include "runtime/load/load_call.h"
 #include "runtime/load/loader_state.h"
@@ -214,6 +216,12 @@ using internal::ModelState;
 using internal::without_throwing;
 
 }  // namespace
+
+std::optional<uint64_t> memory_headroom() {
+  const auto tightest = read_cgroup_memory(find_cgroup_folders("memory"));
+  if (!tightest) return std::nullopt;
+  return tightest->headroom_bytes;
+}
 
 Loader::Loader(std::unique_ptr<internal::LoaderState> state) : state_(std::move(state)) {}
 Loader::~Loader() = default;

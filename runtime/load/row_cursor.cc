@@ -30,7 +30,8 @@ struct internal::RowCursorState {
   uint64_t rows = 0;
   uint64_t row_bytes = 0;
   uint64_t next_row = 0;
-  HostBlock buffer;
+  uint64_t buffer_bytes = 0;  ///< RowCursorOptions::buffer_bytes.
+  HostBlock buffer;           ///< Holds rows_held() rows.
 
   /// Decodes chunks[open_chunk] while it has bytes left; `position` is the place in the tensor of
   /// the byte that comes next.
@@ -38,6 +39,10 @@ struct internal::RowCursorState {
   size_t open_chunk = 0;
   uint64_t position = 0;
 
+  Status open_tensor(const PackedWeights& weights, std::string_view name);
+  uint64_t rows_held() const {
+    return std::min(std::max<uint64_t>(1, buffer_bytes / row_bytes), rows);
+  }
   size_t chunk_at(uint64_t offset) const;
   Status open_at(size_t chunk);
   Status move_to(uint64_t offset);
@@ -49,6 +54,35 @@ struct internal::RowCursorState {
 };
 
 using internal::RowCursorState;
+
+Status RowCursorState::open_tensor(const PackedWeights& weights, std::string_view name) {
+  const internal::PackedState& packed = weights.state();
+  const Index& index = packed.model->container.index;
+  const auto number = index.find(name);
+  if (!number || packed.store.find(*number) == nullptr) {
+    return Error(ErrorCode::kNotFound,
+                 text("tensor ", quote(name), " is not among the packed weights"));
+  }
+  container = &packed.model->container;
+  store = &packed.store;
+  tensor = *number;
+  info = &packed.model->tensors[tensor];
+  chunks = index.chunks_of(index.tensors()[tensor]);
+  rows = row_count(*info);
+  row_bytes = qload::row_bytes(*info);
+  next_row = 0;
+  position = info->bytes;
+  strips.close();
+  for (const ChunkRecord& chunk : chunks) strips.reserve(index.form(chunk));
+  if (rows == 0 || buffer.bytes() >= rows_held() * row_bytes) return Ok{};
+  const uint64_t bytes = rows_held() * row_bytes;
+  buffer = {};
+  buffer = HostBlock::allocate(bytes, kRowAlignmentMax);
+  if (buffer.data() != nullptr) return Ok{};
+  rows = 0;
+  return Error(ErrorCode::kOutOfMemory,
+               text("cannot get ", bytes, " bytes for rows of tensor ", quote(name)));
+}
 
 /// The chunk that byte `offset` of the tensor lies in. REQUIRES: offset < info->bytes.
 size_t RowCursorState::chunk_at(uint64_t offset) const {
@@ -111,7 +145,7 @@ Result<RowsView> RowCursorState::next_rows(uint64_t count_max) {
   if (rows_left == 0) return view;
   QLOAD_CHECK(move_to(next_row * row_bytes));
   if (strips.bytes_left() == 0) QLOAD_CHECK(open_at(chunk_at(position)));
-  view.count = std::min({count_max, buffer.bytes() / row_bytes, rows_left});
+  view.count = std::min({count_max, rows_held(), rows_left});
   const std::span<const std::byte> ready = ready_rows(view.count);
   if (!ready.empty()) {
     view.count = std::min(count_max, ready.size() / row_bytes);
@@ -140,34 +174,15 @@ Result<RowCursor> RowCursor::open(const PackedWeights& weights, std::string_view
                    text("RowCursorOptions::buffer_bytes is ", options.buffer_bytes,
                         ", expected at most ", kBufferBytesMax));
     }
-    const internal::PackedState& packed = weights.state();
-    const Index& index = packed.model->container.index;
-    const auto number = index.find(tensor);
-    if (!number || packed.store.find(*number) == nullptr) {
-      return Error(ErrorCode::kNotFound,
-                   text("tensor ", quote(tensor), " is not among the packed weights"));
-    }
     auto state = std::make_unique<RowCursorState>();
-    state->container = &packed.model->container;
-    state->store = &packed.store;
-    state->tensor = *number;
-    state->info = &packed.model->tensors[*number];
-    state->chunks = index.chunks_of(index.tensors()[*number]);
-    state->rows = row_count(*state->info);
-    state->row_bytes = qload::row_bytes(*state->info);
-    for (const ChunkRecord& chunk : state->chunks) state->strips.reserve(index.form(chunk));
-    state->position = state->info->bytes;
-    if (state->rows > 0) {
-      const uint64_t held = std::max<uint64_t>(1, options.buffer_bytes / state->row_bytes);
-      const uint64_t bytes = std::min(held, state->rows) * state->row_bytes;
-      state->buffer = HostBlock::allocate(bytes, kRowAlignmentMax);
-      if (state->buffer.data() == nullptr) {
-        return Error(ErrorCode::kOutOfMemory,
-                     text("cannot get ", bytes, " bytes for rows of ", "tensor ", quote(tensor)));
-      }
-    }
+    state->buffer_bytes = options.buffer_bytes;
+    QLOAD_CHECK(state->open_tensor(weights, tensor));
     return RowCursor(std::move(state));
   });
+}
+
+Status RowCursor::reopen(const PackedWeights& weights, std::string_view tensor) {
+  return internal::without_throwing([&] { return state_->open_tensor(weights, tensor); });
 }
 
 const TensorInfo& RowCursor::info() const { return *state_->info; }

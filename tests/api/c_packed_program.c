@@ -100,6 +100,10 @@ static void check_rows(const qload_packed* packed, const char* name, uint64_t ro
   }
   CHECK(row == row_count && view.data == NULL);
   CHECK(qload_rows_chunk_start(rows, row_count) == row_count);
+  CHECK_OK(qload_rows_reopen(rows, packed, name, &error));
+  CHECK_OK(qload_rows_next(rows, 1, &view, &error));
+  CHECK(view.first_row == 0 && memcmp(view.data, bytes, row_bytes) == 0);
+  CHECK(qload_rows_reopen(rows, packed, "nobody", &error) == QLOAD_ERROR_NOT_FOUND);
   CHECK(qload_rows_chunk_start(rows, 0) == 0);
 
   CHECK_OK(qload_rows_seek(rows, row_count - 3, &error));
@@ -135,6 +139,7 @@ static void check_wrong_calls(qload_loader* loader, const qload_model* model,
   CHECK(qload_rows_open(packed, "nobody", NULL, &rows, &error) == QLOAD_ERROR_NOT_FOUND);
   CHECK(rows == NULL && strstr(error.message, "nobody") != NULL);
   CHECK(qload_rows_open(packed, NULL, NULL, &rows, &error) == QLOAD_ERROR_INVALID_ARGUMENT);
+  CHECK(qload_rows_reopen(NULL, packed, "nobody", &error) == QLOAD_ERROR_INVALID_ARGUMENT);
   CHECK(qload_rows_next(NULL, 1, &view, &error) == QLOAD_ERROR_INVALID_ARGUMENT);
   CHECK(qload_packed_decode(loader, packed, NULL, 1, NULL, &error) == QLOAD_ERROR_INVALID_ARGUMENT);
   CHECK(qload_packed_stored_bytes(NULL) == 0);

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "tests/cli/run_tool.h"
 
 namespace qload::test {
@@ -41,7 +44,42 @@ TEST(CliQrun, SameTokensFromEveryForm) {
     EXPECT_EQ(read["tokens"], whole["tokens"]);
     EXPECT_LE(read["resident_bytes"], 1 << 20);
     EXPECT_GT(read["bytes_read"], whole["bytes_read"]);
+    const nlohmann::json kept = run_json({packed, "--weights", "packed", "--threads", "2"});
+    EXPECT_EQ(kept["tokens"], whole["tokens"]);
+    EXPECT_LT(kept["resident_bytes"], whole["resident_bytes"]);
   }
+}
+
+TEST(CliQrun, StreamsWithinItsBudget) {
+  const PackedTiny tiny;
+  const nlohmann::json whole = run_json({tiny.container, "--threads", "2"});
+  const auto streamed = [&](const std::string& budget, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {tiny.container, "--weights", "stream", "--threads", "2", "--budget",
+                               budget, "--target", "nvme3"});
+    return run_json(more);
+  };
+  const nlohmann::json ample = streamed("64M");
+  EXPECT_EQ(ample["tokens"], whole["tokens"]);
+  EXPECT_EQ(ample["storage_bytes_per_pass"], 0);
+  // A budget of what the engine needs, the staging memory of a small one, and a third of the
+  // weights.
+  const uint64_t budget = ample["engine_bytes"].get<uint64_t>() + (1u << 20) +
+                          whole["resident_bytes"].get<uint64_t>() / 3;
+  const nlohmann::json tight = streamed(std::to_string(budget));
+  EXPECT_EQ(tight["tokens"], whole["tokens"]);
+  EXPECT_EQ(tight["pass_count"], 6);
+  EXPECT_GT(tight["storage_bytes_per_pass"], 100'000);
+  EXPECT_GE(tight["last_pass_bytes_read"], tight["storage_bytes_per_pass"]);
+  EXPECT_LE(tight["resident_bytes"].get<uint64_t>() + tight["portion_bytes"].get<uint64_t>() +
+                tight["staging_bytes"].get<uint64_t>(),
+            tight["weight_budget_bytes"].get<uint64_t>());
+  EXPECT_EQ(streamed(std::to_string(budget), {"--keep-packed"})["tokens"], whole["tokens"]);
+
+  const ToolResult text =
+      run_qrun({tiny.container, "--weights", "stream", "--budget", "1G", "-n", "2"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.err, HasSubstr("budget 1."));
+  EXPECT_THAT(text.err, HasSubstr("last pass "));
 }
 
 TEST(CliQrun, SynthesizedGgufRunsAlone) {
@@ -86,6 +124,11 @@ TEST(CliQrun, ExitCodesSayWhatIsWrong) {
       {{tiny, "--prompt", "a"}, 2, "no vocabulary"},
       {{tiny, "--tokens", "2048"}, 2, "not in the vocabulary of 2048"},
       {{tiny + ".qpk", "--weights", "mmap"}, 2, "is packed"},
+      {{tiny, "--weights", "stream", "--budget", "1G"}, 2, "is not packed"},
+      {{tiny, "--weights", "packed"}, 2, "is not packed"},
+      {{tiny + ".qpk", "--weights", "stream", "--budget", "5M"}, 1, "leaves nothing to weights"},
+      {{tiny + ".qpk", "--weights", "stream", "--budget", "0x"}, 2, "is not a size"},
+      {{tiny + ".qpk", "--weights", "stream", "--target", "tape"}, 5, "tape"},
       {{tiny, "-n", "513"}, 2, "do not fit the model's context of 512"},
       {{directory / "raw.bin"}, 4, "neither a safetensors nor a GGUF model"},
       {{directory / "absent.qpk"}, 5, "absent.qpk"},

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <random>
 
 #include "tools/qrun/thread_team.h"
@@ -17,9 +19,18 @@ class MemoryStrips : public RowStrips {
   MemoryStrips(const Matrix& matrix, uint32_t worker_count)
       : matrix_(matrix), next_row_(worker_count) {}
   void fail_at(uint64_t row) { failing_row_ = row; }
+  void cut_at(std::vector<uint64_t> cuts) { cuts_ = std::move(cuts); }
+  /// The rows at which tasks began, sorted.
+  std::vector<uint64_t> starts() {
+    std::ranges::sort(starts_);
+    return starts_;
+  }
 
+  std::span<const uint64_t> cuts() const override { return cuts_; }
   Status seek(uint32_t worker, uint64_t row) override {
     next_row_[worker] = row;
+    const std::lock_guard lock(mutex_);
+    starts_.push_back(row);
     return Ok{};
   }
   Result<RowStrip> next_rows(uint32_t worker, uint64_t row_count_max) override {
@@ -36,6 +47,9 @@ class MemoryStrips : public RowStrips {
   const Matrix matrix_;
   std::vector<uint64_t> next_row_;
   uint64_t failing_row_ = UINT64_MAX;
+  std::vector<uint64_t> cuts_;
+  std::mutex mutex_;
+  std::vector<uint64_t> starts_;  // Guarded by mutex_.
 };
 
 class MatrixProductTest : public ::testing::Test {
@@ -88,6 +102,21 @@ TEST_F(MatrixProductTest, SameBitsForAnyThreadsAndStrips) {
     in_strips.strips = &strips;
     in_strips.data = {};
     EXPECT_EQ(compute(team, in_strips), expected);
+  }
+}
+
+TEST_F(MatrixProductTest, TasksBeginWhereStripsAskForIt) {
+  ThreadTeam alone(1);
+  const std::vector<float> expected = compute(alone, matrix());
+  for (const uint32_t threads : {1u, 3u}) {
+    ThreadTeam team(threads);
+    Matrix in_strips = matrix();
+    MemoryStrips strips(in_strips, threads);
+    strips.cut_at({0, 1, 500, 1036, kRows});
+    in_strips.strips = &strips;
+    in_strips.data = {};
+    EXPECT_EQ(compute(team, in_strips), expected);
+    EXPECT_EQ(strips.starts(), (std::vector<uint64_t>{0, 1, 500, 1036}));
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "format/input/model_source.h"
 #include "format/pack/pack.h"
+#include "tests/qrun/least_budget.h"
 #include "tests/support/test_files.h"
 #include "tools/qrun/generate.h"
 #include "tools/qrun/model_facts.h"
@@ -47,6 +48,20 @@ std::vector<uint32_t> run(const std::filesystem::path& path, const std::filesyst
   return out.ok() ? out->tokens : std::vector<uint32_t>();
 }
 
+/// The least budget keeps the embedding and streams all layers; the largest keeps everything.
+void expect_streamed(const std::filesystem::path& container, const std::filesystem::path& config,
+                     const std::vector<uint32_t>& tokens) {
+  const uint64_t least = test::least_stream_budget(container, config);
+  WeightOptions options{.mode = WeightMode::kStreamed};
+  for (const uint64_t more : {0u, 100'000u, 300'000u, 10'000'000u}) {
+    SCOPED_TRACE(more);
+    options.budget_bytes = least + more;
+    options.keep_packed = more == 100'000;
+    options.thread_count = more == 300'000 ? 2 : 1;
+    EXPECT_EQ(run(container, config, options), tokens);
+  }
+}
+
 class Stories : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Stories, AreTheSameFromEveryForm) {
@@ -74,6 +89,12 @@ TEST_P(Stories, AreTheSameFromEveryForm) {
   EXPECT_EQ(run(plain, config, {.thread_count = 2}), tokens);
   EXPECT_EQ(run(plain, config, {.mode = WeightMode::kMapped}), tokens);
   EXPECT_EQ(run(plain, config, {.mode = WeightMode::kRead, .resident_bytes = 50'000}), tokens);
+  for (const uint32_t threads : {1u, 3u}) {
+    EXPECT_EQ(run(directory / "packed.qpk", config,
+                  {.mode = WeightMode::kPacked, .thread_count = threads}),
+              tokens);
+  }
+  expect_streamed(directory / "packed.qpk", name.ends_with(".gguf") ? "" : config, tokens);
 }
 
 INSTANTIATE_TEST_SUITE_P(Qrun, Stories,

@@ -3,22 +3,30 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "format/base/format_text.h"
 #include "format/input/model_source.h"
 #include "format/pack/pack.h"
+#include "tests/qrun/least_budget.h"
 #include "tests/qrun/llama_fixture.h"
 #include "tests/qrun/llama_reference.h"
+#include "tests/support/model_fixtures.h"
 #include "tests/support/test_files.h"
 #include "tools/qrun/model_facts.h"
+#include "tools/qrun/packed_rows.h"
 
 namespace qload::qrun {
 namespace {
 
 using synth::Encoding;
 using test::TempDirectory;
+
+// Of a small budget.
+constexpr uint64_t kStagingBytes = 1u << 20;
 
 /// Tokens for more than one pass of a batch.
 std::vector<uint32_t> some_tokens(size_t count, uint32_t vocabulary) {
@@ -119,6 +127,18 @@ TEST_P(EveryEncoding, LogitsAreTheFormulas) {
           logits)
           << resident;
     }
+    for (const uint32_t threads : {1u, 3u}) {
+      EXPECT_EQ(
+          Engine(container, {.mode = WeightMode::kPacked, .thread_count = threads}).logits(tokens),
+          logits);
+    }
+    const uint64_t least = test::least_stream_budget(container);
+    for (const uint64_t more : {0u, 50'000u, 10'000'000u}) {
+      EXPECT_EQ(Engine(container, {.mode = WeightMode::kStreamed, .budget_bytes = least + more})
+                    .logits(tokens),
+                logits)
+          << more;
+    }
   }
 }
 
@@ -197,17 +217,106 @@ TEST_F(TransformerTest, TruncatedFileIsAnError) {
   EXPECT_NE(result.error().message().find("model.safetensors"), std::string::npos);
 }
 
-TEST_F(TransformerTest, PackedModelsAreNotMapped) {
-  pack(path(), directory_ / "model.qpk");
-  const auto file = ModelFile::open(directory_ / "model.qpk");
-  ASSERT_TRUE(file.ok());
-  const auto facts = read_model_facts(*file, {});
-  ASSERT_TRUE(facts.ok());
-  const auto plan = plan_weights(file->tensors(), facts->config);
-  ASSERT_TRUE(plan.ok());
-  const auto source = open_weights(*file, *plan, {.mode = WeightMode::kMapped});
-  ASSERT_FALSE(source.ok());
-  EXPECT_EQ(source.error().code(), ErrorCode::kInvalidArgument);
+/// A container whose weights nobody has opened yet.
+class PackedTest : public TransformerTest {
+ protected:
+  void SetUp() override {
+    TransformerTest::SetUp();
+    pack(path(), container());
+    auto file = ModelFile::open(container());
+    ASSERT_TRUE(file.ok());
+    file_.emplace(std::move(*file));
+    auto facts = read_model_facts(*file_, {});
+    ASSERT_TRUE(facts.ok());
+    auto plan = plan_weights(file_->tensors(), facts->config);
+    ASSERT_TRUE(plan.ok());
+    plan_ = std::move(*plan);
+  }
+  std::filesystem::path container() const { return directory_ / "model.qpk"; }
+  ErrorCode refusal(const WeightOptions& options) const {
+    const auto source = open_weights(*file_, plan_, options);
+    EXPECT_FALSE(source.ok());
+    return source.ok() ? ErrorCode::kIo : source.error().code();
+  }
+
+  std::optional<ModelFile> file_;
+  WeightPlan plan_;
+};
+
+TEST_F(PackedTest, EachFormHasItsModes) {
+  EXPECT_EQ(refusal({.mode = WeightMode::kMapped}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refusal({.mode = WeightMode::kRead}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refusal({.mode = WeightMode::kStreamed}), ErrorCode::kInvalidArgument) << "no budget";
+  EXPECT_EQ(refusal({.mode = WeightMode::kStreamed, .budget_bytes = 1'000'000}),
+            ErrorCode::kBudgetTooSmall);
+  const auto plain = ModelFile::open(path());
+  ASSERT_TRUE(plain.ok());
+  for (const WeightMode mode : {WeightMode::kStreamed, WeightMode::kPacked}) {
+    const auto source = open_weights(*plain, plan_, {.mode = mode, .budget_bytes = 1u << 30});
+    ASSERT_FALSE(source.ok());
+    EXPECT_EQ(source.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(source.error().message().find("is not packed"), std::string::npos);
+  }
+}
+
+TEST_F(PackedTest, AStreamReadsWhatIsNotResident) {
+  const auto run_passes = [&](uint64_t beyond_staging) {
+    Engine engine(container(),
+                  {.mode = WeightMode::kStreamed, .budget_bytes = kStagingBytes + beyond_staging});
+    for (const uint32_t token : some_tokens(5, llama_.dense.vocabulary)) engine.logits({&token, 1});
+    return engine.source().statistics();
+  };
+  const WeightStatistics tight = run_passes(130'000);
+  EXPECT_EQ(tight.stream.budget_bytes, kStagingBytes + 130'000);
+  EXPECT_LE(tight.resident_bytes + tight.stream.portion_bytes, 130'000u);
+  EXPECT_EQ(tight.last_pass.pass, 4u);
+  EXPECT_GE(tight.last_pass.bytes_read, tight.stream.storage_bytes_per_pass);
+  EXPECT_GT(tight.stream.storage_bytes_per_pass, 10'000u);
+  EXPECT_GE(tight.bytes_read, 5 * tight.stream.storage_bytes_per_pass);
+  const WeightStatistics ample = run_passes(10'000'000);
+  EXPECT_EQ(ample.stream.storage_bytes_per_pass, 0u);
+  EXPECT_EQ(ample.last_pass.bytes_read, 0u);
+}
+
+TEST_F(PackedTest, ACancelledStreamSaysSo) {
+  std::stop_source stop;
+  Engine engine(container(), {.mode = WeightMode::kStreamed,
+                              .budget_bytes = kStagingBytes + 130'000,
+                              .stop = stop.get_token()});
+  EXPECT_FALSE(engine.logits(some_tokens(1, 50)).empty());
+  stop.request_stop();
+  const auto result = engine.transformer().forward(some_tokens(1, 50));
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code(), ErrorCode::kCancelled);
+}
+
+// Each chunk is decoded once in a pass, whatever the number of threads: tasks end where they do.
+TEST(PackedRowsTest, AreCutWhereChunksBegin) {
+  const TempDirectory directory;
+  std::vector<std::byte> bytes(2000 * 300);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = std::byte(i * i % 7);
+  test::write_file(directory / "one.safetensors",
+                   test::SafetensorsBuilder().add("one", "I8", {2000, 300}, bytes).build());
+  auto source = open_model_source(directory / "one.safetensors", OpenAs::kDetect);
+  ASSERT_TRUE(source.ok());
+  PackOptions options;
+  options.chunk_bytes = 64u << 10;
+  ASSERT_TRUE(pack_model(*source, directory / "one.qpk", options).ok());
+  const auto model = Model::open(directory / "one.qpk");
+  auto loader = Loader::create();
+  ASSERT_TRUE(model.ok() && loader.ok());
+  const auto weights = loader->load_packed(*model);
+  ASSERT_TRUE(weights.ok());
+  CursorTeam cursors(2);
+  const auto rows = PackedRows::open(*weights, model->tensors()[0], cursors);
+  const auto cursor = RowCursor::open(*weights, "one");
+  ASSERT_TRUE(rows.ok() && cursor.ok());
+  const std::span<const uint64_t> cuts = rows->cuts();
+  ASSERT_GT(cuts.size(), 5u);
+  EXPECT_EQ(cuts.front(), 0u);
+  EXPECT_EQ(cuts.back(), 2000u);
+  EXPECT_TRUE(std::ranges::is_sorted(cuts, std::less_equal<>()));
+  for (const uint64_t cut : cuts) EXPECT_EQ(cursor->chunk_start_row(cut), cut);
 }
 
 }  // namespace

@@ -231,6 +231,70 @@ TEST_F(RowCursorTest, ASecondPassAllocatesNothing) {
   }
 }
 
+// One cursor for all tensors: from the middle of a chunk of one to the start of the next.
+TEST_F(RowCursorTest, ReopensOnAnyTensorWithTheMemoryItHas) {
+  RowCursor cursor = fixture_->cursor("scalar", 3000);
+  uint64_t before = 0;
+  for (int pass = 0; pass < 3; ++pass) {
+    for (const TensorInfo& info : fixture_->model().tensors()) {
+      const Status opened = cursor.reopen(fixture_->packed(), info.name);
+      ASSERT_TRUE(opened.ok()) << opened.error().message();
+      ASSERT_EQ(cursor.info().name, info.name);
+      ASSERT_EQ(cursor.next_row(), 0u);
+      if (pass < 2) expect_next(cursor, 7);
+      if (pass < 2) expect_next(cursor, 7);
+      ASSERT_TRUE(cursor.next_rows(7).ok());
+      ASSERT_FALSE(HasFailure()) << info.name;
+    }
+    if (pass == 1) before = allocation_count();
+  }
+  EXPECT_EQ(allocation_count(), before) << "every kind of chunk has been met";
+
+  ASSERT_TRUE(cursor.reopen(fixture_->packed(), "rows of 3").ok());
+  expect_next(cursor, 5);
+  const Status absent = cursor.reopen(fixture_->packed(), "absent");
+  ASSERT_FALSE(absent.ok());
+  EXPECT_EQ(absent.error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(cursor.info().name, "rows of 3");
+  EXPECT_EQ(cursor.next_row(), 5u);
+  expect_next(cursor, 5);
+}
+
+TEST_F(RowCursorTest, LoaderReadsRowsFromTheFile) {
+  std::mt19937_64 generator(9);
+  std::vector<std::byte> memory;
+  for (const TensorInfo& info : fixture_->model().tensors()) {
+    for (int round = 0; round < 4; ++round) {
+      const uint64_t rows = row_count(info);
+      const uint64_t first = generator() % (rows + 1);
+      const uint64_t count = round == 0 ? rows - first : std::min<uint64_t>(1, rows - first);
+      memory.assign(count * row_bytes(info) + 64, std::byte{0xA5});
+      const auto out = std::span(memory).first(count * row_bytes(info));
+      LoadStatistics statistics;
+      const Status status = fixture_->loader().load_rows(fixture_->model(), info.name, first, count,
+                                                         out, {.statistics = &statistics});
+      ASSERT_TRUE(status.ok()) << info.name << ": " << status.error().message();
+      const auto wanted = expected(info.name).subspan(first * row_bytes(info), out.size());
+      ASSERT_TRUE(std::ranges::equal(out, wanted)) << info.name;
+      ASSERT_EQ(memory[out.size()], std::byte{0xA5});
+      // A row of 3 bytes is in one chunk of 10'000 or two.
+      if (round > 0 && info.name == "rows of 3") {
+        EXPECT_LE(statistics.bytes_decoded, 20'000u);
+      }
+    }
+  }
+  Loader& loader = fixture_->loader();
+  const Model& model = fixture_->model();
+  memory.resize(257 * 3);
+  EXPECT_EQ(loader.load_rows(model, "absent", 0, 1, memory).error().code(), ErrorCode::kNotFound);
+  for (const uint64_t first : {uint64_t{998}, ~uint64_t{0}}) {
+    EXPECT_EQ(loader.load_rows(model, "raw", first, 3, memory).error().code(),
+              ErrorCode::kInvalidArgument);
+  }
+  EXPECT_EQ(loader.load_rows(model, "raw", 0, 2, memory).error().code(),
+            ErrorCode::kInvalidArgument);
+}
+
 TEST_F(RowCursorTest, WrongCallsAreNamed) {
   auto absent = RowCursor::open(fixture_->packed(), "absent");
   ASSERT_FALSE(absent.ok());

@@ -1,6 +1,5 @@
 #include "tools/qrun/fixed_source.h"
 
-#include <chrono>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -10,15 +9,10 @@
 #include "format/base/try.h"
 #include "qload/loader.h"
 #include "tools/qrun/mapped_memory.h"
+#include "tools/qrun/stopwatch.h"
 
 namespace qload::qrun {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Where tensors lie for good, and what owns the memory.
 class FixedSource : public WeightSource {
@@ -56,7 +50,7 @@ constexpr uint64_t kTensorAlignment = 64;
 
 Result<std::unique_ptr<WeightSource>> load_packed_weights(const ModelFile& model,
                                                           const WeightPlan& plan) {
-  const Clock::time_point start = Clock::now();
+  const Stopwatch watch;
   QLOAD_TRY(Loader loader, Loader::create());
   LoadStatistics load;
   LoadOptions options;
@@ -68,7 +62,7 @@ Result<std::unique_ptr<WeightSource>> load_packed_weights(const ModelFile& model
   }
   auto source =
       std::make_unique<FixedSource>(plan, places,
-                                    WeightStatistics{.load_seconds = seconds_since(start),
+                                    WeightStatistics{.load_seconds = watch.seconds(),
                                                      .bytes_read = load.bytes_read,
                                                      .resident_bytes = load.destination_bytes,
                                                      .direct = load.direct});
@@ -78,7 +72,7 @@ Result<std::unique_ptr<WeightSource>> load_packed_weights(const ModelFile& model
 
 Result<std::unique_ptr<WeightSource>> read_plain_weights(const ModelFile& model,
                                                          const WeightPlan& plan) {
-  const Clock::time_point start = Clock::now();
+  const Stopwatch watch;
   uint64_t bytes = 0;  // Ranges of files that do not overlap: the sum cannot overflow.
   std::vector<uint64_t> offsets;
   uint64_t bytes_read = 0;
@@ -98,14 +92,14 @@ Result<std::unique_ptr<WeightSource>> read_plain_weights(const ModelFile& model,
   auto source = std::make_unique<FixedSource>(
       plan, places,
       WeightStatistics{
-          .load_seconds = seconds_since(start), .bytes_read = bytes_read, .resident_bytes = bytes});
+          .load_seconds = watch.seconds(), .bytes_read = bytes_read, .resident_bytes = bytes});
   source->own(std::move(memory));
   return std::unique_ptr<WeightSource>(std::move(source));
 }
 
 Result<std::unique_ptr<WeightSource>> map_plain_weights(const ModelFile& model,
                                                         const WeightPlan& plan) {
-  const Clock::time_point start = Clock::now();
+  const Stopwatch watch;
   std::vector<MappedMemory> files;
   for (uint32_t file = 0; file < model.plain()->files().size(); ++file) {
     QLOAD_TRY(MappedMemory memory, MappedMemory::map(model.plain()->handle(file)));
@@ -115,8 +109,8 @@ Result<std::unique_ptr<WeightSource>> map_plain_weights(const ModelFile& model,
   for (const ModelTensor& tensor : model.tensors()) {
     places.push_back({.data = files[tensor.file].bytes().subspan(tensor.offset, tensor.bytes)});
   }
-  auto source = std::make_unique<FixedSource>(
-      plan, places, WeightStatistics{.load_seconds = seconds_since(start)});
+  auto source = std::make_unique<FixedSource>(plan, places,
+                                              WeightStatistics{.load_seconds = watch.seconds()});
   for (MappedMemory& memory : files) source->own(std::move(memory));
   return std::unique_ptr<WeightSource>(std::move(source));
 }

@@ -23,6 +23,9 @@ struct RowStrip {
 class RowStrips {
  public:
   virtual ~RowStrips() = default;
+  /// Where a thread's share of the rows should begin and end, so that nothing is decoded twice: 0
+  /// first, in increasing order, the matrix's rows last. Empty: anywhere.
+  virtual std::span<const uint64_t> cuts() const { return {}; }
   /// Puts `worker` before row `row`. REQUIRES: row less than the matrix's rows.
   virtual Status seek(uint32_t worker, uint64_t row) = 0;
   /// The next rows of `worker`, at least one, at most `row_count_max`; valid until its next call.

@@ -16,12 +16,40 @@ constexpr uint64_t kTaskBytes = 128u << 10;
 // Kernels take up to this many rows side by side: a task has whole groups.
 constexpr uint64_t kRowsTogether = 8;
 
-/// The rows that one task of `product` has. Strips are best read on: one task for each thread.
-uint64_t rows_of_task(const Matrix& matrix, uint32_t thread_count) {
-  if (matrix.strips != nullptr) return (matrix.rows + thread_count - 1) / thread_count;
-  return std::max<uint64_t>(kTaskBytes / matrix.row_bytes / kRowsTogether * kRowsTogether,
-                            kRowsTogether);
-}
+/// Rows [first, first + count).
+struct RowRange {
+  uint64_t first = 0;
+  uint64_t count = 0;
+};
+
+/// The tasks that a matrix is cut into: as its strips ask, or evenly. Strips without cuts are best
+/// read on: one task for each thread.
+class RowTasks {
+ public:
+  RowTasks(const Matrix& matrix, uint32_t thread_count) : rows_(matrix.rows) {
+    if (matrix.strips != nullptr) cuts_ = matrix.strips->cuts();
+    if (matrix.strips != nullptr) {
+      task_rows_ = (rows_ + thread_count - 1) / thread_count;
+    } else {
+      task_rows_ = std::max<uint64_t>(kTaskBytes / matrix.row_bytes / kRowsTogether * kRowsTogether,
+                                      kRowsTogether);
+    }
+  }
+
+  uint64_t count() const {
+    return cuts_.empty() ? (rows_ + task_rows_ - 1) / task_rows_ : cuts_.size() - 1;
+  }
+  RowRange rows_of(uint64_t task) const {
+    if (!cuts_.empty()) return {cuts_[task], cuts_[task + 1] - cuts_[task]};
+    const uint64_t first = task * task_rows_;
+    return {first, std::min(task_rows_, rows_ - first)};
+  }
+
+ private:
+  uint64_t rows_;
+  uint64_t task_rows_ = 0;
+  std::span<const uint64_t> cuts_;
+};
 
 void multiply_strip(const RowKernels& kernels, const Product& product, const RowStrip& strip) {
   const Matrix& matrix = product.matrix;
@@ -35,15 +63,16 @@ void multiply_strip(const RowKernels& kernels, const Product& product, const Row
   }
 }
 
-/// Rows [first, first + count) of a matrix that comes in strips.
+/// Rows of a matrix that comes in strips.
 Status multiply_strips(const RowKernels& kernels, const Product& product, uint32_t worker,
-                       uint64_t first, uint64_t count) {
+                       const RowRange& rows) {
   RowStrips& strips = *product.matrix.strips;
-  QLOAD_CHECK(strips.seek(worker, first));
-  for (const uint64_t end = first + count; first < end;) {
-    QLOAD_TRY(const RowStrip strip, strips.next_rows(worker, end - first));
+  QLOAD_CHECK(strips.seek(worker, rows.first));
+  const uint64_t end = rows.first + rows.count;
+  for (uint64_t next = rows.first; next < end;) {
+    QLOAD_TRY(const RowStrip strip, strips.next_rows(worker, end - next));
     multiply_strip(kernels, product, strip);
-    first = strip.first_row + strip.row_count;
+    next = strip.first_row + strip.row_count;
   }
   return Ok{};
 }
@@ -53,29 +82,27 @@ class TaskList {
  public:
   TaskList(std::span<const Product> products, uint32_t thread_count)
       : products_(products), thread_count_(thread_count) {
-    for (const Product& product : products_) task_count_ += task_count_of(product);
+    for (const Product& product : products_) task_count_ += tasks_of(product).count();
   }
 
   uint64_t task_count() const { return task_count_; }
 
   Status run(const RowKernels& kernels, uint64_t task, uint32_t worker) const {
     size_t number = 0;
-    while (task >= task_count_of(products_[number])) task -= task_count_of(products_[number++]);
+    while (task >= tasks_of(products_[number]).count()) {
+      task -= tasks_of(products_[number++]).count();
+    }
     const Product& product = products_[number];
     const Matrix& matrix = product.matrix;
-    const uint64_t task_rows = rows_of_task(matrix, thread_count_);
-    const uint64_t first = task * task_rows;
-    const uint64_t count = std::min(task_rows, matrix.rows - first);
-    if (matrix.strips != nullptr) return multiply_strips(kernels, product, worker, first, count);
-    multiply_strip(kernels, product, {matrix.data.data() + first * matrix.row_bytes, first, count});
+    const RowRange rows = tasks_of(product).rows_of(task);
+    if (matrix.strips != nullptr) return multiply_strips(kernels, product, worker, rows);
+    multiply_strip(kernels, product,
+                   {matrix.data.data() + rows.first * matrix.row_bytes, rows.first, rows.count});
     return Ok{};
   }
 
  private:
-  uint64_t task_count_of(const Product& product) const {
-    const uint64_t task_rows = rows_of_task(product.matrix, thread_count_);
-    return (product.matrix.rows + task_rows - 1) / task_rows;
-  }
+  RowTasks tasks_of(const Product& product) const { return {product.matrix, thread_count_}; }
 
   std::span<const Product> products_;
   uint32_t thread_count_;

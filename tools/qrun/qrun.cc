@@ -7,7 +7,9 @@
 
 #include "format/base/format_text.h"
 #include "format/base/try.h"
+#include "tools/profile/device_profile.h"
 #include "tools/qrun/generate.h"
+#include "tools/qrun/memory_share.h"
 #include "tools/qrun/model_facts.h"
 #include "tools/qrun/model_file.h"
 #include "tools/qrun/run_arguments.h"
@@ -59,6 +61,28 @@ class TokenPrinter {
   bool first_ = true;
 };
 
+/// What is known of the device when weights are streamed from it.
+Result<StreamRates> read_rates(const std::string& target) {
+  StreamRates rates;
+  if (target.empty()) return rates;
+  QLOAD_TRY(const tools::DeviceProfile profile, tools::find_profile(target));
+  rates.storage_rate = profile.device.storage_bytes_per_second;
+  rates.decode_rate = profile.device.lane_huffman_rate * full_threads(profile.device);
+  return rates;
+}
+
+/// Divides the budget of streamed weights.
+Status choose_memory(const RunArguments& arguments, const ModelConfig& config, uint32_t positions,
+                     WeightOptions& options, RunReport& report) {
+  if (options.mode != WeightMode::kStreamed) return Ok{};
+  QLOAD_TRY(const MemoryShare share,
+            share_memory(arguments.budget_bytes, Transformer::memory_bytes(config, positions),
+                         options.thread_count));
+  options.budget_bytes = share.weight_bytes;
+  report.engine_bytes = share.engine_bytes;
+  return Ok{};
+}
+
 Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
   QLOAD_TRY(const ModelFile model, ModelFile::open(arguments.model));
   QLOAD_TRY(const ModelFacts facts, read_model_facts(model, arguments.config));
@@ -71,10 +95,14 @@ Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
   options.token_count_max = arguments.token_count;
   if (!arguments.ignore_end) options.end_tokens = facts.config.end_tokens;
   options.sampler = arguments.sampler;
-  options.stop = std::move(stop);
+  options.stop = stop;
   QLOAD_TRY(const uint32_t positions, count_positions(options, facts.config));
 
+  RunReport report;
   arguments.source.thread_count = arguments.threads;
+  arguments.source.stop = std::move(stop);
+  QLOAD_TRY(arguments.source.rates, read_rates(arguments.target));
+  QLOAD_CHECK(choose_memory(arguments, facts.config, positions, arguments.source, report));
   QLOAD_TRY(const auto source, open_weights(model, *plan, arguments.source));
   ThreadTeam team(arguments.threads);
   Transformer transformer(facts.config, *plan, *source, team, fastest_row_kernels(), positions);
@@ -82,7 +110,6 @@ Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
   const Tokenizer* tokenizer = facts.tokenizer ? &*facts.tokenizer : nullptr;
   TokenPrinter printer(tokenizer);
   if (!arguments.json) options.on_token = [&](uint32_t token) { printer.print(token); };
-  RunReport report;
   QLOAD_TRY(report.generation, generate(transformer, options));
   if (!arguments.json) printer.finish();
   if (tokenizer != nullptr) report.text = tokenizer->decode(report.generation.tokens);

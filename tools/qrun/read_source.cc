@@ -1,6 +1,5 @@
 #include "tools/qrun/read_source.h"
 
-#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -8,15 +7,10 @@
 #include "tools/qrun/mapped_memory.h"
 #include "tools/qrun/read_layout.h"
 #include "tools/qrun/step_reader.h"
+#include "tools/qrun/stopwatch.h"
 
 namespace qload::qrun {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Rows of a tensor in a file, one at a time: for an embedding, of which a token needs one row.
 class FileRows : public RowStrips {
@@ -64,7 +58,7 @@ class ReadSource : public WeightSource {
 
   /// Gets the memory and reads what is resident.
   Status load() {
-    const Clock::time_point start = Clock::now();
+    const Stopwatch watch;
     QLOAD_TRY(resident_, MappedMemory::allocate(layout_.resident.buffer_bytes));
     for (MappedMemory& buffer : buffers_) {
       QLOAD_TRY(buffer, MappedMemory::allocate(layout_.step_bytes_max));
@@ -72,12 +66,12 @@ class ReadSource : public WeightSource {
     reader_.start(layout_.resident, resident_.bytes());
     QLOAD_CHECK(reader_.wait());
     place(layout_.resident, resident_.bytes());
-    load_seconds_ = seconds_since(start);
+    load_seconds_ = watch.seconds();
     return Ok{};
   }
 
   Result<std::span<const TensorBytes>> begin_step(uint32_t step) override {
-    const Clock::time_point start = Clock::now();
+    const Stopwatch watch;
     const ReadGroup& group = layout_.steps[step];
     if (!group.runs.empty()) {
       if (started_step_ != step) start_reading(step);
@@ -88,7 +82,7 @@ class ReadSource : public WeightSource {
       // The other buffer was this step's predecessor's, which has ended.
       start_reading(next_read_step(step));
     }
-    wait_seconds_ += seconds_since(start);
+    wait_seconds_ += watch.seconds();
     return list_step(step);
   }
 

@@ -12,8 +12,11 @@
 namespace qload::qrun {
 namespace {
 
-const std::map<std::string, WeightMode> kModes = {
-    {"whole", WeightMode::kWhole}, {"mmap", WeightMode::kMapped}, {"read", WeightMode::kRead}};
+const std::map<std::string, WeightMode> kModes = {{"whole", WeightMode::kWhole},
+                                                  {"mmap", WeightMode::kMapped},
+                                                  {"read", WeightMode::kRead},
+                                                  {"stream", WeightMode::kStreamed},
+                                                  {"packed", WeightMode::kPacked}};
 
 std::string to_bytes(std::string& value) {
   const auto bytes = tools::parse_size(value);
@@ -48,13 +51,22 @@ void add_sampler_options(CLI::App& app, RunArguments& a) {
 void add_weight_options(CLI::App& app, RunArguments& a) {
   app.add_option("--weights", a.weights,
                  "whole: load first (default); mmap: map plain files; read: read plain files "
-                 "layer by layer, in every pass")
+                 "layer by layer, in every pass; stream: load layers of a container within "
+                 "--budget, in every pass; packed: keep a container packed in memory")
       ->check(CLI::IsMember(kModes));
   app.add_option("--resident-bytes", a.source.resident_bytes,
                  "With read: weights that stay in memory (default: 0)")
       ->transform(CLI::Validator(to_bytes, "SIZE", "size"))
       ->type_name("");
   app.add_flag("--buffered", a.source.buffered, "With read: through the page cache");
+  app.add_option("--budget", a.budget_bytes,
+                 "With stream: memory of the process, the engine's included (default: what the "
+                 "control group leaves)")
+      ->transform(CLI::Validator(to_bytes, "SIZE", "size"))
+      ->type_name("");
+  app.add_flag("--keep-packed", a.source.keep_packed,
+               "With stream: keep stored bytes in memory where that makes passes shorter");
+  app.add_option("--target", a.target, "With stream: the device, a profile's name or file");
   app.add_option("--config", a.config, "config.json of a model that carries none");
   app.add_option("--threads", a.threads, "Threads (default: one for each processor)")
       ->check(CLI::Range(0u, 1024u));

@@ -19,6 +19,8 @@ struct RunArguments {
   uint32_t token_count = 128;
   uint32_t threads = 0;  // 0: one for each processor.
   std::string weights = "whole";
+  uint64_t budget_bytes = 0;  // 0: what the control group leaves.
+  std::string target;         // Empty: the library's guess.
   WeightOptions source;
   SamplerOptions sampler;
   bool ignore_end = false;

@@ -26,6 +26,36 @@ double first_token_seconds(const RunReport& report) {
   return report.source.load_seconds + report.generation.first_token_seconds;
 }
 
+/// How streamed weights divide the budget, and the last whole pass.
+std::string stream_text(const RunReport& report) {
+  const StreamFacts& facts = report.source.stream;
+  const PassStatistics& pass = report.source.last_pass;
+  return text("budget ", format_size(facts.budget_bytes + report.engine_bytes), ": engine ",
+              format_size(report.engine_bytes), ", staging ", format_size(facts.staging_bytes),
+              ", resident ", format_size(facts.resident_bytes), ", packed ",
+              format_size(facts.packed_bytes), ", portions ", format_size(facts.portion_bytes),
+              "\nlast pass ", format_seconds(pass.seconds), ": waited for ",
+              format_seconds(pass.wait_seconds), ", ", format_size(pass.bytes_read), " read, ",
+              format_fixed(100 * pass.overlap, 0), " % of loading beside computing\n");
+}
+
+void add_stream(const RunReport& report, tools::JsonReport& json) {
+  const StreamFacts& facts = report.source.stream;
+  const PassStatistics& pass = report.source.last_pass;
+  json.set("engine_bytes", report.engine_bytes);
+  json.set("weight_budget_bytes", facts.budget_bytes);
+  json.set("staging_bytes", facts.staging_bytes);
+  json.set("packed_bytes", facts.packed_bytes);
+  json.set("portion_bytes", facts.portion_bytes);
+  json.set("portions_per_pass", facts.parts_per_pass);
+  json.set("storage_bytes_per_pass", facts.storage_bytes_per_pass);
+  json.set("predicted_pass_seconds", facts.seconds_per_pass);
+  json.set("last_pass_seconds", pass.seconds);
+  json.set("last_pass_wait_seconds", pass.wait_seconds);
+  json.set("last_pass_bytes_read", pass.bytes_read);
+  json.set("last_pass_overlap", pass.overlap);
+}
+
 }  // namespace
 
 double tokens_per_second(const Generation& generation) {
@@ -56,6 +86,7 @@ std::string report_text(const RunReport& report) {
       text("weights ", report.weights, ": loaded in ", format_seconds(report.source.load_seconds),
            ", waited for ", format_seconds(report.source.wait_seconds), " in ", report.pass_count,
            " passes, ", format_size(report.source.bytes_read), " read\n");
+  if (report.source.stream.budget_bytes > 0) out += stream_text(report);
   out += text("memory peak ", format_size(report.memory_peak_bytes), ", ", report.threads,
               " threads, ", report.kernels, "\n");
   return out;
@@ -84,6 +115,7 @@ tools::JsonReport report_json(const RunReport& report) {
   json.set("resident_bytes", report.source.resident_bytes);
   json.set("memory_peak_bytes", report.memory_peak_bytes);
   json.set("major_fault_count", report.major_fault_count);
+  if (report.source.stream.budget_bytes > 0) add_stream(report, json);
   return json;
 }
 

@@ -21,6 +21,7 @@ struct RunReport {
   Generation generation;
   std::string text;  ///< Empty without a vocabulary.
   WeightStatistics source;
+  uint64_t engine_bytes = 0;       ///< Streamed: of the budget, what weights did not get.
   uint64_t memory_peak_bytes = 0;  ///< VmHWM of the process.
   uint64_t major_fault_count = 0;  ///< Page faults that waited for storage.
 };

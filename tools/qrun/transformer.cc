@@ -28,6 +28,14 @@ Transformer::Transformer(const ModelConfig& config, const WeightPlan& plan, Weig
   for (Buffer* buffer : {&gate_, &up_}) buffer->resize(batch, config.feed_forward_size);
 }
 
+uint64_t Transformer::memory_bytes(const ModelConfig& config, uint32_t position_count) {
+  const uint64_t cached = 2 * config.layer_count * config.key_value_size();
+  const uint64_t activations = 3 * uint64_t{config.hidden_size} + 2 * config.query_size() +
+                               2 * config.key_value_size() + 2 * uint64_t{config.feed_forward_size};
+  const uint64_t batch = std::min(kBatchMax, position_count);
+  return sizeof(float) * (position_count * cached + batch * activations + config.vocabulary_size);
+}
+
 Result<std::span<const float>> Transformer::forward(std::span<const uint32_t> tokens) {
   QLOAD_CHECK(check_tokens(tokens));
   while (!tokens.empty()) {

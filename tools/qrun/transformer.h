@@ -31,6 +31,9 @@ class Transformer {
   Transformer(const ModelConfig& config, const WeightPlan& plan, WeightSource& source,
               ThreadTeam& team, const RowKernels& kernels, uint32_t position_count);
 
+  /// The memory that one takes: keys, values, activations and logits.
+  static uint64_t memory_bytes(const ModelConfig& config, uint32_t position_count);
+
   /// Runs `tokens` at the next positions. Returns the logits after the last, one for each token of
   /// the vocabulary, valid until the next call. kInvalidArgument when there is none, one is not in
   /// the vocabulary, or no room is left; else the source's errors. After an error the transformer

@@ -186,4 +186,22 @@ Result<WeightPlan> plan_weights(std::span<const ModelTensor> tensors, const Mode
   return WeightPlanner(tensors, config).plan();
 }
 
+std::vector<bool> mark_matrices(const WeightPlan& plan, size_t tensor_count) {
+  std::vector<bool> marks(tensor_count);
+  const auto mark = [&](size_t step, const MatrixRole& matrix) {
+    marks[plan.steps[step][matrix.slot]] = true;
+  };
+  mark(0, plan.embedding);
+  for (size_t i = 0; i < plan.layers.size(); ++i) {
+    const LayerRoles& layer = plan.layers[i];
+    for (const MatrixRole* matrix :
+         {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.gate, &layer.up,
+          &layer.down}) {
+      mark(i + 1, *matrix);
+    }
+  }
+  mark(plan.steps.size() - 1, plan.output);
+  return marks;
+}
+
 }  // namespace qload::qrun

@@ -1,6 +1,7 @@
 // WeightPlan: which tensor plays which part in a Llama model, and in which step of a token.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -63,5 +64,9 @@ struct WeightPlan {
 /// type that the engine does not know, and for tensors that are no part of a Llama model (biases,
 /// experts), which it would have to compute.
 Result<WeightPlan> plan_weights(std::span<const ModelTensor> tensors, const ModelConfig& config);
+
+/// Which of `tensor_count` tensors are matrices of the plan; the others are norms, scales, and what
+/// nobody needs.
+std::vector<bool> mark_matrices(const WeightPlan& plan, size_t tensor_count);
 
 }  // namespace qload::qrun

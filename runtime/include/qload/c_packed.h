@@ -57,6 +57,9 @@ QLOAD_API int qload_packed_decode(qload_loader* loader, const qload_packed* pack
 QLOAD_API int qload_rows_open(const qload_packed* packed, const char* name,
                               const qload_rows_options* options, qload_rows** rows,
                               qload_error* error);
+/* Goes on at row 0 of another tensor, with the memory that `rows` has. */
+QLOAD_API int qload_rows_reopen(qload_rows* rows, const qload_packed* packed, const char* name,
+                                qload_error* error);
 QLOAD_API void qload_rows_close(qload_rows* rows);
 QLOAD_API int qload_rows_get_info(const qload_rows* rows, qload_rows_info* info,
                                   qload_error* error);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -26,6 +27,11 @@ struct LoaderAccess;
 }  // namespace internal
 
 class PackedWeights;
+
+/// Bytes that this process can still take before the memory limit of one of its control groups,
+/// page cache counted as free: from it an engine chooses what it gives to weights. Nothing when no
+/// group has a limit.
+std::optional<uint64_t> memory_headroom();
 
 /// Owns decoded tensors. Independent of the Loader that made it, which may be destroyed first; its
 /// Model must outlive it. Move-only. Any thread may read it.
@@ -68,6 +74,13 @@ class Loader {
   /// have the tensors' exact sizes and not overlap.
   Status load_into(const Model& model, std::span<const Destination> destinations,
                    const LoadOptions& options = {});
+
+  /// Rows [first, first + count) of a tensor (row_bytes in qload/tensor.h) to `out`, which has
+  /// their exact size. Reads and decodes the chunks that hold them, into memory of their size, and
+  /// no others: for a table of which each use needs a row, as a token does of an embedding. Errors
+  /// as of load_into(); kInvalidArgument for rows that it does not have.
+  Status load_rows(const Model& model, std::string_view tensor, uint64_t first, uint64_t count,
+                   std::span<std::byte> out, const LoadOptions& options = {});
 
   /// Tensors as they are stored (qload/packed.h): read and, as LoadOptions::verify says, checked,
   /// and not decoded; kDecoded checks as kChunks does. Limits, hook and pinning as with load(). Its

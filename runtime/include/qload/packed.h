@@ -65,12 +65,18 @@ struct RowsView {
 /// Threads that share a tensor open a cursor each; they split its rows at chunk_start_row(), so
 /// that no chunk is decoded by two of them. One thread at a time; the PackedWeights must outlive
 /// it. Move-only. Open allocates its memory; decoders take tables of their own, tens of KiB, at the
-/// first chunk of a kind.
+/// first chunk of a kind. An engine needs one cursor a thread, not one for each tensor: reopen()
+/// takes it to the next tensor, and its memory stays in the processor's cache.
 class RowCursor {
  public:
   /// At row 0. kNotFound when `weights` has no such tensor; kInvalidArgument, kOutOfMemory.
   static Result<RowCursor> open(const PackedWeights& weights, std::string_view tensor,
                                 const RowCursorOptions& options = {});
+  /// Goes on at row 0 of another tensor, of these weights or others, with the memory it has; it
+  /// takes more only where a row is larger, or chunks are of a kind, than those it met before.
+  /// Errors as of open(); the cursor then stays where it was, but for kOutOfMemory, after which
+  /// only another reopen() helps.
+  Status reopen(const PackedWeights& weights, std::string_view tensor);
   ~RowCursor();
   RowCursor(RowCursor&&) noexcept;
   RowCursor& operator=(RowCursor&&) noexcept;
