@@ -106,12 +106,17 @@ TEST(TierPlan, FillsTheBudgetAndNeverExceedsIt) {
   const PlanFixture fixture(make_model(8, 300'000, 50'000, 900'000));
   Asked asked(fixture.index());
   uint64_t before = ~uint64_t{0};
+  bool overlapped = false;
   for (uint64_t budget = 950'000; budget < 5'000'000; budget += 100'000) {
     asked.request.budget_bytes = budget;
     const TierPlan plan = plan_tiers(fixture.index(), asked.request);
     ASSERT_EQ(plan.bytes_needed, 0u) << budget;
     expect_consistent(fixture.index(), asked.request, plan);
-    EXPECT_LE(plan.estimate.storage_bytes, before) << budget;
+    // The first budget that holds two portions buys overlap with reading.
+    const bool overlaps = plan.decoded_bytes + plan.overlap_bytes <= budget;
+    EXPECT_GE(overlaps, overlapped) << budget;
+    EXPECT_TRUE(overlaps != overlapped || plan.estimate.storage_bytes <= before) << budget;
+    overlapped = overlaps;
     before = plan.estimate.storage_bytes;
   }
   EXPECT_EQ(before, 0u) << "all of it fits 5 MB";
