@@ -68,6 +68,26 @@ TEST(StreamFault, AReadThatFailsEndsTheStreamAndNotTheLoader) {
   }
 }
 
+// The second part of a stream may be posted before the first, and with little staging memory be the
+// next in line for it; the first must not wait behind it. Each stream is a new chance for that.
+TEST(StreamFault, APartThatComesEarlyDoesNotStandInTheWay) {
+  const test::TempDirectory directory;
+  const test::PackedModel packed = test::write_layered_model(directory);
+  const Model model = Model::open(packed.path).value();
+  LoaderOptions options;
+  options.staging_bytes = 1u << 20;
+  options.io_backend = IoBackend::kPread;
+  Loader loader = Loader::create(options).value();
+  StreamOptions stream_options = small_budget(1);
+  stream_options.budget_bytes = (1u << 20) + (20u << 20);
+  stream_options.fill_resident = false;
+  for (int i = 0; i < 100; ++i) {
+    auto stream = loader.stream(model, stream_options);
+    ASSERT_TRUE(stream.ok()) << stream.error().message();
+    while (!stream->done()) ASSERT_TRUE(stream->next().ok());
+  }
+}
+
 TEST(StreamFault, DamageNamesTheTensor) {
   const test::TempDirectory directory;
   const test::PackedModel packed = test::write_layered_model(directory);
