@@ -171,4 +171,22 @@ int qload_rows_decode(qload_rows* rows, uint64_t first, uint64_t count, void* ou
   });
 }
 
+int qload_load_rows(qload_loader* loader, const qload_model* model, const char* name,
+                    uint64_t first, uint64_t count, void* out, uint64_t bytes,
+                    const qload_load_options* options, qload_error* error) {
+  return guarded(error, [&]() -> Status {
+    QLOAD_CHECK(require(loader, "loader"));
+    QLOAD_CHECK(require(model, "model"));
+    QLOAD_CHECK(require(name, "name"));
+    if (bytes != 0) QLOAD_CHECK(require(out, "out"));
+    c_api::LoadCall call;
+    QLOAD_CHECK(call.prepare(options));
+    Status status = loader->loader.load_rows(
+        model->model, name, first, count,
+        {static_cast<std::byte*>(out), static_cast<size_t>(bytes)}, call.options());
+    call.finish();
+    return status;
+  });
+}
+
 }  // extern "C"

@@ -1,4 +1,6 @@
 // qload/c_stream.h over qload/stream.h.
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "format/base/format_text.h"
@@ -22,8 +24,8 @@ struct qload_stream {
 };
 
 struct qload_layer {
-  qload::Layer layer;
-  const qload_model* model;
+  std::optional<qload::Layer> layer;
+  const qload_model* model = nullptr;
 };
 
 namespace {
@@ -114,8 +116,11 @@ int qload_stream_next(qload_stream* stream, qload_layer** layer, qload_error* er
     QLOAD_CHECK(require(stream, "stream"));
     QLOAD_CHECK(require(layer, "layer"));
     if (stream->stream.done()) return Ok{};
-    QLOAD_TRY(qload::Layer next, stream->stream.next());
-    *layer = new qload_layer{std::move(next), stream->model};
+    // Allocated first: what next() gave must not be lost for want of memory.
+    auto handle = std::make_unique<qload_layer>();
+    QLOAD_TRY(handle->layer, stream->stream.next());
+    handle->model = stream->model;
+    *layer = handle.release();
     return Ok{};
   });
 }
@@ -170,20 +175,20 @@ int qload_layer_get_info(const qload_layer* layer, qload_layer_info* info, qload
     QLOAD_CHECK(require(layer, "layer"));
     QLOAD_CHECK(require(info, "info"));
     qload_layer_info to = {};
-    to.pass = layer->layer.pass();
-    to.group = layer->layer.group();
-    to.layer = layer->layer.layer();
-    to.stack = layer->layer.stack();
-    to.part = layer->layer.part();
-    to.part_count = layer->layer.part_count();
-    to.tensor_count = layer->layer.tensors().size();
+    to.pass = layer->layer->pass();
+    to.group = layer->layer->group();
+    to.layer = layer->layer->layer();
+    to.stack = layer->layer->stack();
+    to.part = layer->layer->part();
+    to.part_count = layer->layer->part_count();
+    to.tensor_count = layer->layer->tensors().size();
     return c_api::write_struct(to, info, "qload_layer_info");
   });
 }
 
 size_t qload_layer_tensors(const qload_layer* layer, qload_layer_tensor* out, size_t capacity) {
   if (layer == nullptr) return 0;
-  const auto tensors = layer->layer.tensors();
+  const auto tensors = layer->layer->tensors();
   if (out == nullptr || capacity == 0 || tensors.empty()) return tensors.size();
   const auto stride = c_api::read_struct_bytes(out, sizeof *out, "qload_layer_tensor");
   if (!stride.ok()) return 0;
@@ -198,7 +203,7 @@ size_t qload_layer_tensors(const qload_layer* layer, qload_layer_tensor* out, si
 int qload_layer_find(const qload_layer* layer, const char* name, qload_layer_tensor* out) {
   if (layer == nullptr || name == nullptr || out == nullptr) return QLOAD_ERROR_INVALID_ARGUMENT;
   return guarded(nullptr, [&]() -> Status {
-    const qload::LayerTensor* tensor = layer->layer.find(name);
+    const qload::LayerTensor* tensor = layer->layer->find(name);
     if (tensor == nullptr) return Error(ErrorCode::kNotFound, {});
     return c_api::write_struct(describe(*layer, *tensor), out, "qload_layer_tensor");
   });

@@ -70,10 +70,7 @@ Result<const char*> judge_expanded(const File& file, const ExpandedLayout& layou
   const uint64_t bytes = std::min<uint64_t>(file.bytes(), sizeof header);
   QLOAD_CHECK(file.read_at(0, std::as_writable_bytes(std::span(&header, 1)).first(bytes)));
   if (std::memcmp(header.magic, kExpandedMagic, sizeof header.magic) != 0) {
-    const auto torn = std::as_bytes(std::span(&header, 1));
-    if (std::ranges::all_of(torn, [](std::byte byte) { return byte == std::byte{0}; })) {
-      return "incomplete";
-    }
+    if (file.bytes() == 0) return "incomplete";
     return Error(ErrorCode::kInvalidArgument,
                  text(quote(file.name()),
                       " is no expanded file, and is not replaced; expected one, "

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "format/base/blocked_signals.h"
+#include "format/base/checksum.h"
+#include "format/base/format_text.h"
 #include "format/base/try.h"
 #include "runtime/expand/expand_plan.h"
 #include "runtime/load/memory_budget.h"
@@ -70,6 +72,35 @@ LoadOptions window_options(const ExpandOptions& options, uint64_t decoded_before
   return window;
 }
 
+/// Holds what is written to the tensors' digests: the header claims the model's. Windows come in
+/// order, one at a time.
+class WrittenDigests {
+ public:
+  explicit WrittenDigests(const ModelState& model) : model_(model) {}
+
+  Status add(const ExpandWindow& window, std::span<const std::byte> buffer) {
+    for (const ExpandPart& part : window.parts) {
+      const TensorInfo& tensor = model_.tensors[part.tensor];
+      digest_.update(buffer.subspan(part.offset - window.begin, part.bytes));
+      bytes_ += part.bytes;
+      if (bytes_ < tensor.bytes) continue;
+      const bool right = digest_.finish() == tensor.digest;
+      digest_.reset();
+      bytes_ = 0;
+      if (right) continue;
+      return Error(ErrorCode::kCorrupt,
+                   text(quote(model_.container.file.name()), ": tensor ", quote(tensor.name),
+                        " decodes to bytes of another digest than the index has"));
+    }
+    return Ok{};
+  }
+
+ private:
+  const ModelState& model_;
+  DigestStream digest_;
+  uint64_t bytes_ = 0;  // Of the tensor under way.
+};
+
 // A buffer still has the bytes of the window before: what no tensor covers is to be zero.
 void clear_gaps(const ExpandWindow& window, std::span<std::byte> buffer) {
   for (size_t i = 1; i < window.parts.size(); ++i) {
@@ -101,6 +132,7 @@ Status write_windows(LoaderState& state, const ModelState& model, const Expanded
   if (windows.empty()) return Ok{};
   WindowBuffers buffers;
   QLOAD_CHECK(buffers.acquire(state, model));
+  WrittenDigests digests(model);
   uint64_t decoded_bytes = 0;
   std::future<Status> written;  // The window before. Waits for its thread when it goes.
   for (size_t number = 0; number < windows.size(); ++number) {
@@ -120,7 +152,8 @@ Status write_windows(LoaderState& state, const ModelState& model, const Expanded
     const auto bytes =
         buffer.subspan(window.write_begin() - window.begin, window.end() - window.write_begin());
     const BlockedSignals blocked;
-    written = std::async(std::launch::async, [&file, &window, bytes] {
+    written = std::async(std::launch::async, [&file, &window, &digests, buffer, bytes]() -> Status {
+      QLOAD_CHECK(digests.add(window, buffer));
       return file.write_at(window.write_begin(), bytes);
     });
   }

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "format/base/checked.h"
 #include "format/base/format_text.h"
@@ -23,6 +25,12 @@ ChunkRange chunks_between(std::span<const ChunkRecord> chunks, uint64_t begin, u
   const uint64_t first = behind(begin) - 1;
   return {first, behind(end - 1) - first};
 }
+
+/// A chunk that the rows begin or end in, decoded beside them.
+struct CutChunk {
+  const ChunkRecord* chunk;
+  HostBlock memory;
+};
 
 }  // namespace
 
@@ -51,16 +59,37 @@ Status Loader::load_rows(const Model& model, std::string_view tensor, uint64_t f
     const auto all = index.chunks_of(index.tensors()[numbers[0]]);
     const ChunkRange range = chunks_between(all, first * row, (first + count) * row);
     const auto chunks = all.subspan(range.first, range.count);
-    const uint64_t offset = chunks.front().decoded_offset;
-    const uint64_t bytes = chunks.back().decoded_offset + chunks.back().decoded_bytes - offset;
-    const HostBlock memory = HostBlock::allocate(bytes, state.container.superblock.alignment);
-    if (memory.data() == nullptr) {
-      return Error(ErrorCode::kOutOfMemory, text("cannot get ", bytes, " bytes for ", range.count,
-                                                 " chunks of tensor ", quote(tensor)));
+    // Chunks that lie whole in the rows go straight to them; the first and the last may not.
+    const uint64_t wanted_begin = first * row;
+    const uint64_t wanted_end = wanted_begin + out.size();
+    std::vector<internal::LoadTarget> targets;
+    std::vector<CutChunk> cut;
+    for (uint64_t i = 0; i < chunks.size(); ++i) {
+      const ChunkRecord& chunk = chunks[i];
+      const ChunkRange one{range.first + i, 1};
+      if (chunk.decoded_offset >= wanted_begin &&
+          chunk.decoded_offset + chunk.decoded_bytes <= wanted_end) {
+        targets.push_back(
+            {numbers[0], out.data() + (chunk.decoded_offset - wanted_begin), true, one});
+        continue;
+      }
+      HostBlock memory =
+          HostBlock::allocate(chunk.decoded_bytes, state.container.superblock.alignment);
+      if (memory.data() == nullptr) {
+        return Error(ErrorCode::kOutOfMemory, text("cannot get ", chunk.decoded_bytes,
+                                                   " bytes for a chunk of tensor ", quote(tensor)));
+      }
+      targets.push_back({numbers[0], memory.data(), true, one});
+      cut.push_back({&chunk, std::move(memory)});
     }
-    const internal::LoadTarget target{numbers[0], memory.data(), true, range};
-    QLOAD_CHECK(internal::run_load(*state_, state, {&target, 1}, {}, options, begin));
-    std::memcpy(out.data(), memory.data() + (first * row - offset), out.size());
+    QLOAD_CHECK(internal::run_load(*state_, state, targets, {}, options, begin));
+    for (const CutChunk& one : cut) {
+      const uint64_t from = std::max<uint64_t>(one.chunk->decoded_offset, wanted_begin);
+      const uint64_t to =
+          std::min<uint64_t>(one.chunk->decoded_offset + one.chunk->decoded_bytes, wanted_end);
+      std::memcpy(out.data() + (from - wanted_begin),
+                  one.memory.data() + (from - one.chunk->decoded_offset), to - from);
+    }
     return Ok{};
   });
 }

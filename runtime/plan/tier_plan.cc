@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "format/base/checked.h"
@@ -18,14 +19,23 @@ constexpr double kRatioSteps = 50;
 // A group this much larger than the median sets the memory of portions alone.
 constexpr double kOutlierFactor = 1.5;
 
-// How many divisions between decoded and packed memory are tried.
+// How many divisions between decoded and packed memory are tried, at most.
 constexpr size_t kDivisions = 32;
+
+// Bounds the time of planning whatever the index: so many groups are looked at to measure portions
+// in one division, and so many tensors to try divisions. A second or so; models have a hundred
+// groups and some thousand tensors.
+constexpr uint64_t kMeasuredGroupsMax = 100'000'000;
+constexpr uint64_t kDividedTensorsMax = 4'000'000;
 
 /// Memory in use while tensors are moved from storage to memory one by one.
 class Ledger {
  public:
   Ledger(const Index& index, const TierRequest& request)
-      : index_(&index), request_(&request), streamed_bytes_(index.groups().size(), 0) {
+      : index_(&index),
+        request_(&request),
+        streamed_bytes_(index.groups().size(), 0),
+        measures_left_(1 + kMeasuredGroupsMax / (request.groups.size() + 1)) {
     plan_.tiers.assign(request.fixed.begin(), request.fixed.end());
     for (const uint32_t group : request.groups) {
       for (const uint32_t tensor : tensors_of(group)) {
@@ -52,7 +62,8 @@ class Ledger {
   uint64_t streamed_bytes(uint32_t group) const { return streamed_bytes_[group]; }
   const TierPlan& plan() const { return plan_; }
 
-  /// Moves a tensor from storage to `tier`, or back; nobody asks whether it fits.
+  /// Moves a tensor from storage to `tier`, or back. Portions are not measured: they count as
+  /// large as before, which is never too little for what has moved from storage.
   void move(uint32_t group, uint32_t tensor, Tier tier, bool back) {
     plan_.tiers[tensor] = back ? Tier::kStorage : tier;
     if (tier == Tier::kPacked) {
@@ -64,16 +75,31 @@ class Ledger {
     const uint64_t bytes = memory_of(tensor);
     plan_.decoded_bytes += back ? -bytes : bytes;
     streamed_bytes_[group] += back ? bytes : -bytes;
-    measure_portions();
   }
 
-  /// Moves a tensor from storage to `tier`, or leaves it there when `portions` (1 or 2 of them)
-  /// would no longer fit.
-  bool keep(uint32_t group, uint32_t tensor, Tier tier, uint32_t portions) {
-    move(group, tensor, tier, false);
+  /// Moves tensors (group and number) that lie in storage to `tier` when, with all of them, so many
+  /// portions (1 or 2) still fit; else none of them.
+  bool keep(std::span<const std::pair<uint32_t, uint32_t>> tensors, Tier tier, uint32_t portions) {
+    const uint64_t portion_bytes = plan_.portion_bytes;
+    const uint64_t overlap_bytes = plan_.overlap_bytes;
+    for (const auto& [group, tensor] : tensors) move(group, tensor, tier, false);
+    measure_portions();
     if (fits(portions)) return true;
-    move(group, tensor, tier, true);
+    for (const auto& [group, tensor] : tensors) move(group, tensor, tier, true);
+    plan_.portion_bytes = portion_bytes;
+    plan_.overlap_bytes = overlap_bytes;
     return false;
+  }
+
+  /// Moves those of `tensors` that fit, one by one.
+  void keep_some(std::span<const std::pair<uint32_t, uint32_t>> tensors, Tier tier,
+                 uint32_t portions) {
+    for (const auto& [group, tensor] : tensors) {
+      if (plan_.tiers[tensor] != Tier::kStorage) continue;
+      move(group, tensor, tier, false);
+      if (!fits(portions)) move(group, tensor, tier, true);
+    }
+    if (tier == Tier::kDecoded) measure_portions();
   }
 
   bool fits(uint32_t portions) const {
@@ -83,6 +109,8 @@ class Ledger {
   }
 
   TierPlan finish() {
+    measures_left_ = 1;
+    measure_portions();
     PassEstimate& estimate = plan_.estimate;
     for (const uint32_t group : request_->groups) {
       for (const uint32_t tensor : tensors_of(group)) {
@@ -108,6 +136,8 @@ class Ledger {
  private:
   // A pass is followed by the next, so its last portion by its first.
   void measure_portions() {
+    if (measures_left_ == 0) return;
+    --measures_left_;
     plan_.portion_bytes = 0;
     plan_.overlap_bytes = 0;
     uint64_t first = 0;
@@ -135,6 +165,7 @@ class Ledger {
   const Index* index_;
   const TierRequest* request_;
   std::vector<uint64_t> streamed_bytes_;  // By group: memory of a portion with all of it.
+  uint64_t measures_left_;                // How often portions are measured yet.
   TierPlan plan_;
 };
 
@@ -180,18 +211,15 @@ std::vector<Kind> list_kinds(const Index& index, const TierRequest& request, con
 /// Keeps a kind decoded: all of it, for portions shrink only with the last, or, where all do not
 /// fit or `together` is false, as many of it as fit.
 void keep_kind(const Kind& kind, Ledger& ledger, uint32_t portions, bool together) {
-  std::vector<std::pair<uint32_t, uint32_t>> moved;
+  std::vector<std::pair<uint32_t, uint32_t>> left;
   for (const auto& [group, tensor] : kind.members) {
-    if (ledger.plan().tiers[tensor] == Tier::kStorage) moved.emplace_back(group, tensor);
+    if (ledger.plan().tiers[tensor] == Tier::kStorage) left.emplace_back(group, tensor);
   }
-  if (together) {
-    for (const auto& [group, tensor] : moved) ledger.move(group, tensor, Tier::kDecoded, false);
-    if (ledger.fits(portions)) return;
-    for (const auto& [group, tensor] : moved) ledger.move(group, tensor, Tier::kDecoded, true);
-  }
-  for (const auto& [group, tensor] : moved) {
-    ledger.keep(group, tensor, Tier::kDecoded, portions);
-  }
+  if (together && ledger.keep(left, Tier::kDecoded, portions)) return;
+  const uint64_t before = ledger.plan().overlap_bytes;
+  ledger.keep_some(left, Tier::kDecoded, portions);
+  // Portions may have shrunk meanwhile.
+  if (ledger.plan().overlap_bytes < before) ledger.keep_some(left, Tier::kDecoded, portions);
 }
 
 /// Groups that set the memory of portions alone lose their largest tensors first.
@@ -202,6 +230,9 @@ void keep_outliers(const Index& index, const TierRequest& request, Ledger& ledge
     if (ledger.streamed_bytes(group) > 0) sizes.push_back(ledger.streamed_bytes(group));
   }
   if (sizes.size() < 3) return;
+  // An embedding and an output, and what else there may be.
+  constexpr uint32_t kOutliersMax = 64;
+  uint32_t kept = 0;
   std::nth_element(sizes.begin(), sizes.begin() + sizes.size() / 2, sizes.end());
   const double limit = kOutlierFactor * static_cast<double>(sizes[sizes.size() / 2]);
   for (const uint32_t group : request.groups) {
@@ -212,7 +243,9 @@ void keep_outliers(const Index& index, const TierRequest& request, Ledger& ledge
     for (const uint32_t tensor : tensors) {
       if (static_cast<double>(ledger.streamed_bytes(group)) <= limit) break;
       if (ledger.plan().tiers[tensor] != Tier::kStorage) continue;
-      ledger.keep(group, tensor, Tier::kDecoded, portions);
+      const std::pair<uint32_t, uint32_t> one[] = {{group, tensor}};
+      ledger.keep(one, Tier::kDecoded, portions);
+      if (++kept == kOutliersMax) return;
     }
   }
 }
@@ -252,10 +285,7 @@ TierPlan plan_tiers(const Index& index, const TierRequest& request) {
       for (size_t i = 0; i < decoded_kinds; ++i) keep_kind(kinds[i], ledger, portions, together);
     }
     for (size_t i = request.fill_packed ? kinds.size() : 0; i-- > 0;) {
-      for (const auto& [group, tensor] : kinds[i].members) {
-        if (ledger.plan().tiers[tensor] != Tier::kStorage) continue;
-        ledger.keep(group, tensor, Tier::kPacked, portions);
-      }
+      ledger.keep_some(kinds[i].members, Tier::kPacked, portions);
     }
     return ledger.finish();
   };
@@ -267,8 +297,10 @@ TierPlan plan_tiers(const Index& index, const TierRequest& request) {
     if (less) best = std::move(other);
   };
   try_other(divide(kinds.size(), false));
-  for (size_t i = 0; request.fill_packed && i < kDivisions; ++i) {
-    try_other(divide(kinds.size() * i / kDivisions, true));
+  const size_t divisions =
+      std::min<size_t>(kDivisions, 1 + kDividedTensorsMax / (index.tensors().size() + 1));
+  for (size_t i = 0; request.fill_packed && i < divisions; ++i) {
+    try_other(divide(kinds.size() * i / divisions, true));
   }
   return best;
 }

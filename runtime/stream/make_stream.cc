@@ -114,11 +114,32 @@ Result<uint64_t> choose_part_bytes(const Index& index, uint64_t asked, uint32_t 
                     text("is ", asked, ", this model's largest chunk needs ", largest));
 }
 
+// Tensors may share chunks, so that a small index may stand for a model without end. A stream's
+// plan has at most as many ranges as its tensors have chunks.
+constexpr uint64_t kSharingMax = 16;
+
+Status check_sharing(const ModelState& model, std::span<const uint32_t> groups) {
+  const Index& index = model.container.index;
+  uint64_t chunks = 0;
+  for (const uint32_t number : groups) {
+    const GroupRecord& group = index.groups()[number];
+    for (uint64_t i = 0; i < group.tensor_count; ++i) {
+      chunks += index.tensors()[group.first_tensor + i].chunk_count;
+    }
+  }
+  const uint64_t chunks_max = index.chunks().size() * kSharingMax;
+  if (chunks <= chunks_max) return Ok{};
+  return Error(ErrorCode::kUnsupported,
+               text(quote(model.container.file.name()), ": tensors share chunks ", chunks,
+                    " times over ", index.chunks().size(), " chunks, at most ", chunks_max));
+}
+
 /// Fills in tiers, plan and facts.
 Status plan_stream(const StreamOptions& options, StreamState& state) {
   const Index& index = state.model->container.index;
   const uint32_t alignment = state.model->container.superblock.alignment;
   QLOAD_TRY(const std::vector<uint32_t> groups, list_groups(index, options.order));
+  QLOAD_CHECK(check_sharing(*state.model, groups));
   std::vector<Tier> fixed(index.tensors().size(), Tier::kStorage);
   QLOAD_CHECK(mark_matches(*state.model, options.resident, "resident", Tier::kDecoded, fixed));
   QLOAD_CHECK(mark_matches(*state.model, options.skip, "skip", Tier::kSkipped, fixed));
@@ -205,6 +226,8 @@ Result<LayerStream> Loader::stream(const Model& model, const StreamOptions& opti
     state->load.stop = {};
     QLOAD_CHECK(plan_stream(options, *state));
     LoadOptions load = options.load;
+    // A block kept for reuse may be twice what is asked for: a hard budget takes none.
+    state_->blocks->clear();
     const std::vector<uint32_t> resident = numbers_in(*state, Tier::kDecoded);
     if (!resident.empty()) {
       QLOAD_TRY(state->resident, load_numbers(model, resident, load));

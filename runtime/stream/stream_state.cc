@@ -23,15 +23,15 @@ Status StreamState::start(std::stop_token caller_stop) {
     for (std::thread& thread : threads_) {
       thread = std::thread([this] { thread_main(); });
     }
-  } catch (const std::system_error&) {
+    caller_stop_.emplace(std::move(caller_stop), [this] {
+      stop_source.request_stop();
+      const std::lock_guard lock(mutex_);
+      changed_.notify_all();
+    });
+  } catch (const std::exception&) {  // system_error, bad_alloc.
     stop();
     return Error(ErrorCode::kOutOfMemory, "cannot start a thread of the layer stream");
   }
-  caller_stop_.emplace(std::move(caller_stop), [this] {
-    stop_source.request_stop();
-    const std::lock_guard lock(mutex_);
-    changed_.notify_all();
-  });
   return Ok{};
 }
 
@@ -66,8 +66,11 @@ std::optional<uint64_t> StreamState::find_room(uint64_t number) const {
   for (size_t i = 1; facts.overlaps && next_bytes == 0 && i <= plan.parts.size(); ++i) {
     next_bytes = part_of(number + i).bytes;
   }
-  return area_.find(bytes, next_bytes,
-                    placed_parts_ % 2 == 0 ? PortionArea::End::kBottom : PortionArea::End::kTop);
+  const auto end = placed_parts_ % 2 == 0 ? PortionArea::End::kBottom : PortionArea::End::kTop;
+  const auto place = area_.find(bytes, next_bytes, end);
+  if (place || !caller_waits_) return place;
+  // With nothing ahead any place is better than none.
+  return area_.find(bytes, 0, end);
 }
 
 void StreamState::thread_main() {
@@ -101,12 +104,17 @@ void StreamState::load_next(std::unique_lock<std::mutex>& lock) {
   }
   ahead_.push_back({number, offset, false});
   pass_of(number);
+  if (offset == kNoMemory) {
+    ahead_.back().ready = true;
+    changed_.notify_all();
+    return;
+  }
   count_loading(+1, number);
   LoadStatistics statistics;
   Status status = Ok{};
   lock.unlock();
   try {
-    if (offset != kNoMemory) status = load_part(number, offset, fresh, statistics);
+    status = load_part(number, offset, fresh, statistics);
   } catch (const std::bad_alloc&) {
     status = Error(ErrorCode::kOutOfMemory, "out of memory");
   }
@@ -193,9 +201,17 @@ Status StreamState::take_next(uint64_t& number, uint64_t& offset) {
     if (!ahead_.empty() && ahead_.front().ready) break;
     // Parts before the one that failed may still arrive.
     if (error_ && loading_ == 0) return *error_;
-    if (ahead_.empty() && !may_load()) return no_room(next_take_);
+    if (ahead_.empty() && !may_load()) {
+      caller_waits_ = true;
+      if (!may_load()) {
+        caller_waits_ = false;
+        return no_room(next_take_);
+      }
+      changed_.notify_all();
+    }
     changed_.wait(lock);
   }
+  caller_waits_ = false;
   number = ahead_.front().number;
   offset = ahead_.front().offset;
   QLOAD_ASSERT(number == next_take_);

@@ -100,7 +100,8 @@ struct StreamState {
   uint64_t placed_parts_ = 0;    // That got memory: they come from both ends by turns.
   uint64_t next_load_ = 0;
   uint64_t next_take_ = 0;
-  uint32_t held_parts_ = 0;  // Regions in the caller's hands.
+  bool caller_waits_ = false;  // For the next part, with none ahead.
+  uint32_t held_parts_ = 0;    // Regions in the caller's hands.
   bool stopping_ = false;
   std::optional<Error> error_;
   uint32_t loading_ = 0;  // Parts under way.

@@ -76,8 +76,8 @@ static void check_packed(qload_loader* loader, const qload_model* model) {
   CHECK(packed == NULL && strstr(error.message, "nobody") != NULL);
 }
 
-static void check_rows(const qload_packed* packed, const char* name, uint64_t row_count,
-                       uint64_t row_bytes) {
+static void check_rows(qload_loader* loader, const qload_model* model, const qload_packed* packed,
+                       const char* name, uint64_t row_count, uint64_t row_bytes) {
   const unsigned char* bytes = expected_bytes(name);
   qload_rows_options options = {.struct_bytes = sizeof options, .buffer_bytes = 10 * row_bytes};
   qload_rows_info info = {.struct_bytes = sizeof info};
@@ -113,6 +113,12 @@ static void check_rows(const qload_packed* packed, const char* name, uint64_t ro
   CHECK(memcmp(memory, bytes + row_bytes, 3 * row_bytes) == 0);
   CHECK_OK(qload_rows_get_info(rows, &info, &error));
   CHECK(info.next_row == 4);
+
+  memset(memory, 0, 3 * row_bytes);
+  CHECK_OK(qload_load_rows(loader, model, name, 1, 3, memory, 3 * row_bytes, NULL, &error));
+  CHECK(memcmp(memory, bytes + row_bytes, 3 * row_bytes) == 0);
+  CHECK(qload_load_rows(loader, model, name, row_count, 1, memory, row_bytes, NULL, &error) ==
+        QLOAD_ERROR_INVALID_ARGUMENT);
 
   CHECK(qload_rows_seek(rows, row_count + 1, &error) == QLOAD_ERROR_INVALID_ARGUMENT);
   CHECK(strstr(error.message, name) != NULL);
@@ -163,13 +169,16 @@ int main(int argc, char** argv) {
   check_packed(loader, model);
   CHECK_OK(qload_load_packed(loader, model, NULL, 0, NULL, &packed, &error));
   check_wrong_calls(loader, model, packed);
+  /* What is packed does without its loader. */
   qload_loader_close(loader);
-  check_rows(packed, "embed.weight", 1024, 512);
-  check_rows(packed, "layers.0.up", 256, 600);
-  check_rows(packed, "layers.1.down", 1000, 300);
-  check_rows(packed, "zero", 25, 40);
+  CHECK_OK(qload_loader_open(NULL, &loader, &error));
+  check_rows(loader, model, packed, "embed.weight", 1024, 512);
+  check_rows(loader, model, packed, "layers.0.up", 256, 600);
+  check_rows(loader, model, packed, "layers.1.down", 1000, 300);
+  check_rows(loader, model, packed, "zero", 25, 40);
   qload_packed_close(packed);
   qload_weights_close(expected);
+  qload_loader_close(loader);
   qload_model_close(model);
   printf("ok\n");
   return 0;

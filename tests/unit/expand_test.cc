@@ -14,8 +14,11 @@
 #include <string>
 #include <thread>
 
+#include "format/base/checksum.h"
+#include "format/container/container_reader.h"
 #include "qload/loader.h"
 #include "runtime/expand/expanded_file.h"
+#include "tests/support/container_fixtures.h"
 #include "tests/support/expert_model.h"
 #include "tests/support/packed_model_suite.h"
 
@@ -146,8 +149,6 @@ TEST_F(ExpandTest, WhatDoesNotMatchIsBuiltAnew) {
   EXPECT_EQ(reason(), "incomplete");
   std::filesystem::resize_file(path_, 0);
   EXPECT_EQ(reason(), "incomplete");
-  write_at(0, std::vector<std::byte>(kExpandedHeaderBytes));
-  EXPECT_EQ(reason(), "incomplete") << "a header that never came";
   EXPECT_EQ(reason(), "complete");
   EXPECT_THAT(test::list_directory(directory_.path()), ElementsAre("model.qxp"));
 }
@@ -201,9 +202,48 @@ TEST_F(ExpandTest, OtherFilesAreNotReplaced) {
     EXPECT_THAT(std::string(refused.error().message()), HasSubstr("is no expanded file"));
   }
   EXPECT_EQ(test::read_file(path_), test::to_bytes("somebody's thesis"));
+  // Images of disks begin so.
+  const std::vector<std::byte> zeros(2 * kExpandedHeaderBytes);
+  test::write_file(path_, zeros);
+  EXPECT_EQ(expand().error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(test::read_file(path_), zeros);
   EXPECT_EQ(loader_.expand(model_, directory_.path()).error().code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(loader_.expand(model_, directory_ / "absent" / "f").error().code(),
             ErrorCode::kNotFound);
+}
+
+// Every checksum is right and a tensor is not what its digest says: the file would serve for the
+// model that the digest belongs to.
+TEST_F(ExpandTest, AContainerThatContradictsItsDigestsMakesNoFile) {
+  const TempDirectory other;
+  const auto path = other / "poison.qpk";
+  std::vector<std::byte> bytes = test::read_file(packed_.path);
+  {
+    File file = File::open(packed_.path).value();
+    const Container container = read_container(std::move(file)).value();
+    test::EditableIndex index(container);
+    const auto raw = std::ranges::find_if(index.chunks, [&](const ChunkRecord& chunk) {
+      return chunk.stored_bytes > 1000 && container.index.form(chunk).stored_raw();
+    });
+    ASSERT_NE(raw, index.chunks.end());
+    bytes[raw->offset + 77] ^= std::byte{1};
+    const auto stored = std::span(bytes).subspan(raw->offset, raw->stored_bytes);
+    raw->stored_checksum = checksum64(stored);
+    raw->decoded_checksum = raw->stored_checksum;
+    const std::vector<std::byte> block = index.seal();
+    std::ranges::copy(block,
+                      bytes.begin() + static_cast<std::ptrdiff_t>(index.superblock.index_offset));
+    std::ranges::copy(std::as_bytes(std::span(&index.superblock, 1)), bytes.begin());
+    test::write_file(path, bytes);
+  }
+  const auto poisoned = Model::open(path);
+  ASSERT_TRUE(poisoned.ok()) << poisoned.error().message();
+  ASSERT_EQ(poisoned->digest(), model_.digest());
+  const auto refused = loader_.expand(*poisoned, path_);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kCorrupt);
+  EXPECT_THAT(std::string(refused.error().message()), HasSubstr("another digest"));
+  EXPECT_THAT(test::list_directory(directory_.path()), IsEmpty());
 }
 
 TEST_F(ExpandTest, ProgressCountsTheWholeModel) {

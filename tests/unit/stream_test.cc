@@ -305,6 +305,53 @@ TEST_F(LayerStreamTest, ACallerThatKeepsLayersGetsAnError) {
   EXPECT_EQ(got + rest, stream->facts().parts_per_pass);
 }
 
+// One layer stays in the caller's hands for long; the rest of the budget serves the others.
+TEST_F(LayerStreamTest, ALayerThatIsKeptLeavesRoomForOthers) {
+  Loader loader = make_loader();
+  StreamOptions options;
+  options.budget_bytes = kStagingBytes + (6u << 20);
+  options.fill_resident = false;
+  const std::string_view skip[] = {"embed", "lm_head"};
+  options.skip = skip;
+  for (uint32_t kept_layer = 0; kept_layer < 4; ++kept_layer) {
+    auto stream = loader.stream(model_, options);
+    ASSERT_TRUE(stream.ok());
+    std::optional<Layer> kept;
+    while (!stream->done()) {
+      auto layer = stream->next();
+      ASSERT_TRUE(layer.ok()) << layer.error().message();
+      test::expect_layer(*layer, *packed_);
+      if (layer->layer() == kept_layer) kept = std::move(layer).value();
+    }
+    test::expect_layer(*kept, *packed_);
+  }
+}
+
+TEST_F(LayerStreamTest, TensorsThatShareChunksWithoutEndAreRefused) {
+  const TempDirectory directory;
+  test::FixtureModel model;
+  test::FixtureTensor original;
+  original.name = "t0";
+  original.data = test::gaussian_int8(200'000, 5.0, 3);
+  original.dtype = DType::kI8;
+  original.codec = CodecId::kLaneHuffman;
+  model.tensors.push_back(original);
+  for (uint32_t i = 1; i < 40; ++i) {
+    test::FixtureTensor duplicate = original;
+    duplicate.name = "t" + std::to_string(i);
+    duplicate.duplicate_of = 0;
+    model.tensors.push_back(std::move(duplicate));
+  }
+  write_container(directory / "m.qpk", model);
+  const Model opened = Model::open(directory / "m.qpk").value();
+  Loader loader = make_loader();
+  StreamOptions options;
+  options.budget_bytes = 64u << 20;
+  auto refused = loader.stream(opened, options);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kUnsupported);
+}
+
 TEST_F(LayerStreamTest, LayersOutliveTheStreamAndTheLoader) {
   std::optional<Layer> layer;
   {

@@ -16,7 +16,7 @@ class KeyValueCache {
   KeyValueCache(const ModelConfig& config, uint32_t position_count)
       : size_(config.key_value_size()),
         position_count_(position_count),
-        keys_(config.layer_count * position_count * size_),
+        keys_(size_t{config.layer_count} * position_count * size_),
         values_(keys_.size()) {}
 
   uint32_t position_count() const { return position_count_; }

@@ -1,5 +1,7 @@
 #include "tools/qrun/thread_team.h"
 
+#include <system_error>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -33,7 +35,11 @@ uint32_t wait_for_change(const std::atomic<uint32_t>& value, uint32_t old) {
 
 ThreadTeam::ThreadTeam(uint32_t thread_count) {
   threads_.reserve(thread_count);
-  for (uint32_t i = 0; i + 1 < thread_count; ++i) threads_.emplace_back([this, i] { serve(i); });
+  try {
+    for (uint32_t i = 0; i + 1 < thread_count; ++i) threads_.emplace_back([this, i] { serve(i); });
+  } catch (const std::system_error&) {
+    // The system has no more: those that started are the team.
+  }
 }
 
 ThreadTeam::~ThreadTeam() {

@@ -14,7 +14,8 @@ namespace qload::qrun {
 /// One caller at a time.
 class ThreadTeam {
  public:
-  /// `thread_count` of at least 1, the caller included: 1 starts no thread.
+  /// `thread_count` of at least 1, the caller included: 1 starts no thread. Fewer where the system
+  /// refuses one.
   explicit ThreadTeam(uint32_t thread_count);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;

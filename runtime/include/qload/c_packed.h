@@ -73,6 +73,12 @@ QLOAD_API int qload_rows_next(qload_rows* rows, uint64_t count_max, qload_rows_v
 QLOAD_API int qload_rows_decode(qload_rows* rows, uint64_t first, uint64_t count, void* out,
                                 uint64_t bytes, qload_error* error);
 
+/* Rows [first, first + count) of one tensor, from storage to `out` of `bytes` bytes, their exact
+ * size; only the chunks that hold them are read. */
+QLOAD_API int qload_load_rows(qload_loader* loader, const qload_model* model, const char* name,
+                              uint64_t first, uint64_t count, void* out, uint64_t bytes,
+                              const qload_load_options* options, qload_error* error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -70,11 +70,11 @@ typedef struct qload_layer_info {
 /* A tensor of a layer, or a range of its rows. */
 typedef struct qload_layer_tensor {
   size_t struct_bytes;
-  qload_tensor tensor; /* data may be a range of its rows; bytes is the whole tensor's */
-  uint64_t data_bytes;
-  uint64_t offset; /* of data in the tensor */
+  uint64_t data_bytes; /* of tensor.data */
+  uint64_t offset;     /* of data in the tensor */
   uint64_t first_row;
   uint64_t row_count;
+  qload_tensor tensor; /* data may be a range of its rows; bytes is the whole tensor's */
 } qload_layer_tensor;
 
 QLOAD_API int qload_stream_open(qload_loader* loader, const qload_model* model,

@@ -76,8 +76,8 @@ class Loader {
                    const LoadOptions& options = {});
 
   /// Rows [first, first + count) of a tensor (row_bytes in qload/tensor.h) to `out`, which has
-  /// their exact size. Reads and decodes the chunks that hold them, into memory of their size, and
-  /// no others: for a table of which each use needs a row, as a token does of an embedding. Errors
+  /// their exact size. Reads and decodes the chunks that hold them and no others, straight to `out`
+  /// but for the first and the last chunk, which have memory of their own meanwhile: for a table of which each use needs a row, as a token does of an embedding. Errors
   /// as of load_into(); kInvalidArgument for rows that it does not have.
   Status load_rows(const Model& model, std::string_view tensor, uint64_t first, uint64_t count,
                    std::span<std::byte> out, const LoadOptions& options = {});

@@ -38,8 +38,9 @@ struct StreamOptions {
   /// Numbers of the groups of a pass, in this order, each at most once; empty: all, in execution
   /// order. Group n is the n-th run of tensors() with the same stack and layer.
   std::span<const uint32_t> order = {};
-  /// Patterns of tensor names (`*` any run of characters, `?` any one) that stay decoded from the
-  /// first pass on; kNotFound for one that matches nothing.
+  /// Patterns of tensor names, as fnmatch(3) knows them (`*`, `?`, `[a-z]`, `\\` before a character
+  /// that is meant itself), that stay decoded from the first pass on; kNotFound for one that
+  /// matches nothing. A tensor that `skip` names too is skipped.
   std::span<const std::string_view> resident = {};
   /// Patterns of tensors that no layer brings: the caller sees to them. kNotFound as above.
   std::span<const std::string_view> skip = {};
@@ -53,8 +54,9 @@ struct StreamOptions {
   /// Layers larger than this come in parts, and tensors larger than this by ranges of rows. 0:
   /// layers come whole. Else at least the model's largest chunk (1 MiB or so).
   uint64_t part_bytes = 0;
-  /// verify, pinning, huge_pages, page_cache and stop hold for all of the stream. No hook, progress
-  /// or statistics: LayerStream::last_pass() has those.
+  /// verify, pinning, huge_pages, page_cache, allocator and stop hold for all of the stream; a
+  /// hook's memory counts against the budget too. No progress or statistics:
+  /// LayerStream::last_pass() has those.
   LoadOptions load = {};
 };
 
