@@ -77,8 +77,9 @@ class Loader {
 
   /// Rows [first, first + count) of a tensor (row_bytes in qload/tensor.h) to `out`, which has
   /// their exact size. Reads and decodes the chunks that hold them and no others, straight to `out`
-  /// but for the first and the last chunk, which have memory of their own meanwhile: for a table of which each use needs a row, as a token does of an embedding. Errors
-  /// as of load_into(); kInvalidArgument for rows that it does not have.
+  /// but for the first and the last chunk, which have memory of their own meanwhile: for a table of
+  /// which each use needs a row, as a token does of an embedding. Errors as of load_into();
+  /// kInvalidArgument for rows that it does not have.
   Status load_rows(const Model& model, std::string_view tensor, uint64_t first, uint64_t count,
                    std::span<std::byte> out, const LoadOptions& options = {});
 
