@@ -43,10 +43,11 @@ Result<std::unique_ptr<PackedState>> internal::load_packed_state(LoaderState& st
     if (model.tensors[numbers[i]].bytes == 0) continue;
     targets.push_back({numbers[i], first, block.direct_allowed()});
   }
-  std::ranges::stable_sort(targets, {}, [](const LoadTarget& one) { return one.data; });
-  const auto shared =
-      std::ranges::unique(targets, {}, [](const LoadTarget& one) { return one.data; });
-  targets.erase(shared.begin(), shared.end());
+  // Tensors that share their chunks are one target.
+  std::stable_sort(targets.begin(), targets.end(),
+                   [](const LoadTarget& a, const LoadTarget& b) { return a.data < b.data; });
+  const auto same = [](const LoadTarget& a, const LoadTarget& b) { return a.data == b.data; };
+  targets.erase(std::unique(targets.begin(), targets.end(), same), targets.end());
   QLOAD_CHECK(load_block(state, model, targets, block, report_to(statistics, options), begin,
                          TargetForm::kStored));
   packed->store.checked = options.verify != Verify::kIndexOnly;

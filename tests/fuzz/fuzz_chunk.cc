@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <vector>
 
 #include "format/base/bytes.h"
 #include "format/chunk/chunk.h"
+#include "format/chunk/chunk_strips.h"
 
 namespace {
 
@@ -22,6 +24,25 @@ void require(bool condition, const char* what) {
   if (condition) return;
   std::fprintf(stderr, "fuzz_chunk: %s\n", what);
   std::abort();
+}
+
+/// In pieces of an odd size the same verdict and, when it is good, the same bytes.
+void compare_strips(const ChunkForm& form, std::span<const std::byte> stored,
+                    std::span<const std::byte> decoded, bool good) {
+  static ChunkStrips strips;
+  std::vector<std::byte> piece(4999);
+  Status status = strips.open(form, stored);
+  while (status.ok() && strips.bytes_left() > 0) {
+    const auto bytes = std::min<uint64_t>(piece.size(), strips.bytes_left());
+    status = strips.next(std::span(piece).first(bytes));
+    if (good && status.ok()) {
+      require(
+          std::equal(piece.begin(), piece.begin() + static_cast<ptrdiff_t>(bytes), decoded.begin()),
+          "strips differ from the chunk");
+      decoded = decoded.subspan(bytes);
+    }
+  }
+  require(status.ok() == good, "strips and the chunk disagree");
 }
 
 void decode_hostile(ByteReader reader) {
@@ -52,6 +73,7 @@ void decode_hostile(ByteReader reader) {
   if (!status.ok()) {
     require(status.error().code() == ErrorCode::kCorrupt, "an error other than corrupt");
   }
+  compare_strips(form, stored, decoded, status.ok());
 }
 
 void round_trip(ByteReader reader) {
@@ -73,6 +95,7 @@ void round_trip(ByteReader reader) {
       require(stored.size() <= input.size(), "a chunk grew");
       require(decode_chunk(decode, form, stored, decoded).ok(), "own output does not decode");
       require(std::equal(input.begin(), input.end(), decoded.begin()), "decoded bytes differ");
+      compare_strips(form, stored, input, true);
     }
   }
 }
