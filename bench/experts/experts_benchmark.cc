@@ -61,13 +61,20 @@ Result<ExpertsRun> run_trace(ExpertContender& contender, const ExpertTrace& trac
   return run;
 }
 
+/// In version 2 the group of the memory limit has to limit reading, too.
+GroupLimits limits_of(const Bench& bench, uint64_t memory_bytes) {
+  GroupLimits limits{.memory_bytes = memory_bytes};
+  if (bench.throttle != nullptr) limits.io_max = bench.throttle->io_max();
+  return limits;
+}
+
 Result<ExpertsRun> run_cold(const ExpertContenderKind& kind, Bench& bench,
                             const ExpertsReport& report) {
   const std::array<std::filesystem::path, 2> files = {bench.setting.plain, bench.setting.packed};
   QLOAD_CHECK(drop_cached(files, bench.options.cold_method));
   std::unique_ptr<OwnMemoryGroup> group;
   if (report.limit_bytes != 0) {
-    QLOAD_TRY(group, OwnMemoryGroup::enter(report.limit_bytes, bench.interrupts));
+    QLOAD_TRY(group, OwnMemoryGroup::enter(limits_of(bench, report.limit_bytes), bench.interrupts));
   }
   QLOAD_TRY(const auto contender, kind.make(bench.setting));
   if (bench.throttle != nullptr) QLOAD_CHECK(bench.throttle->drain());
@@ -83,7 +90,7 @@ void try_memory_limit(Bench& bench, ExpertsReport& report) {
     return;
   }
   const uint64_t limit_bytes = report.budget_bytes + kLimitSlackBytes;
-  const auto group = OwnMemoryGroup::enter(limit_bytes, bench.interrupts);
+  const auto group = OwnMemoryGroup::enter(limits_of(bench, limit_bytes), bench.interrupts);
   if (!group.ok()) {
     report.limit = group.error().message();
     return;

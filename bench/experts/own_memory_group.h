@@ -2,41 +2,37 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 
 #include "bench/load/bench_interrupt.h"
+#include "bench/load/memory_group.h"
 #include "qload/result.h"
 
 namespace qload::bench {
 
 /// While it lives, what this process allocates or reads into the page cache counts against a limit;
-/// what it had before does not. Removed on destruction and on interruption. Root.
+/// what it had before does not. It leaves the group on destruction and on interruption. Root.
 class OwnMemoryGroup {
  public:
-  /// kUnsupported, kIo: there may be none here, and why.
-  static Result<std::unique_ptr<OwnMemoryGroup>> enter(uint64_t limit_bytes,
+  /// As MemoryGroup::create, and kIo where the group may not be joined.
+  static Result<std::unique_ptr<OwnMemoryGroup>> enter(const GroupLimits& limits,
                                                        InterruptGuard& interrupts);
   ~OwnMemoryGroup();
   OwnMemoryGroup(const OwnMemoryGroup&) = delete;
   OwnMemoryGroup& operator=(const OwnMemoryGroup&) = delete;
 
-  /// The most that counted at any time; 0 where the kernel does not say.
-  uint64_t peak_bytes() const;
-  /// "control group version 1".
-  const std::string& description() const { return description_; }
+  uint64_t peak_bytes() const { return group_->peak_bytes(); }
+  const std::string& description() const { return group_->description(); }
 
  private:
   explicit OwnMemoryGroup(InterruptGuard& interrupts) : interrupts_(interrupts) {}
-  Status create_below(const std::string& parent, uint32_t version, uint64_t limit_bytes);
-  void leave();
 
   InterruptGuard& interrupts_;
   uint64_t cleanup_id_ = 0;
-  std::string home_;   // Where the process came from.
-  std::string group_;  // Empty until created.
-  uint32_t version_ = 0;
-  std::string description_;
+  std::unique_ptr<MemoryGroup> group_;
+  std::filesystem::path home_;  // Where the process came from.
 };
 
 }  // namespace qload::bench

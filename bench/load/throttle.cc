@@ -121,6 +121,7 @@ Throttle::~Throttle() {
 }
 
 Status Throttle::enter(const IoController& controller, const std::string& disk, uint64_t rate) {
+  io_max_ = text(disk, " rbps=", rate);
   const bool version_2 = controller.version_2;
   home_procs_ = controller.mount;
   home_procs_ += own_group(version_2);
@@ -136,7 +137,7 @@ Status Throttle::enter(const IoController& controller, const std::string& disk, 
   group_ = group;
   cleanup_id_ = interrupts_.add([this] { leave(); });
   if (version_2) {
-    QLOAD_CHECK(write_control(group_ / "io.max", text(disk, " rbps=", rate)));
+    QLOAD_CHECK(write_control(group_ / "io.max", io_max_));
   } else {
     QLOAD_CHECK(write_control(group_ / "blkio.throttle.read_bps_device", text(disk, " ", rate)));
   }

@@ -50,6 +50,9 @@ class Throttle {
 
   double measured_rate() const { return measured_rate_; }  ///< Bytes per second, as proven.
   const std::string& description() const { return description_; }
+  /// Its limit as a line for io.max: for a group of version 2 that the process, or a child of it,
+  /// joins instead of this one.
+  const std::string& io_max() const { return io_max_; }
 
  private:
   explicit Throttle(InterruptGuard& interrupts) : interrupts_(interrupts) {}
@@ -68,6 +71,7 @@ class Throttle {
   uint64_t drain_bytes_ = 0;
   double measured_rate_ = 0;
   std::string description_;
+  std::string io_max_;
 };
 
 }  // namespace qload::bench

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "bench/load/cold_cache.h"
+#include "bench/load/memory_group.h"
 #include "bench/load/model_forms.h"
 #include "bench/load/parallel.h"
 #include "bench/load/progress_line.h"
@@ -14,7 +15,6 @@
 #include "bench/load/scratch_directory.h"
 #include "bench/load/throttle.h"
 #include "bench/stream/child_process.h"
-#include "bench/stream/memory_group.h"
 #include "bench/stream/pass_child.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
@@ -104,15 +104,19 @@ Result<StreamRates> choose_rates(Benchmark& bench, const PointSetting& setting) 
   return rates;
 }
 
+Result<std::unique_ptr<MemoryGroup>> create_group(const GroupLimits& limits,
+                                                  InterruptGuard& interrupts) {
+  auto group = MemoryGroup::create(limits, interrupts);
+  if (!group.ok()) return group.error().at("--memory (--no-limit runs without)");
+  return group;
+}
+
 /// In version 2 the group of the memory limit has to limit reading, too.
 Result<std::unique_ptr<MemoryGroup>> make_group(const Benchmark& bench, const StreamPoint& point,
                                                 const PointSetting& setting) {
   GroupLimits limits{.memory_bytes = point.limit_bytes};
-  if (setting.throttle != nullptr) {
-    QLOAD_TRY(const std::string disk, find_disk(bench.scratch));
-    limits.io_max = text(disk, " rbps=", setting.throttle_rate);
-  }
-  return MemoryGroup::create(limits, bench.interrupts);
+  if (setting.throttle != nullptr) limits.io_max = setting.throttle->io_max();
+  return create_group(limits, bench.interrupts);
 }
 
 // What a machine or a limit does not let a contender do leaves it out; the rest is a failure.
@@ -304,7 +308,7 @@ Result<StreamReport> run_stream_benchmark(const StreamBenchmarkOptions& options,
   if (!options.no_limit) {
     // A refusal is told before hours of packing.
     QLOAD_TRY([[maybe_unused]] const auto trial,
-              MemoryGroup::create({.memory_bytes = 1ull << 30}, interrupts));
+              create_group({.memory_bytes = 1ull << 30}, interrupts));
   }
   StreamReport report;
   QLOAD_CHECK(prepare(bench, report));

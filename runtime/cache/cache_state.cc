@@ -109,12 +109,11 @@ Result<std::unique_ptr<CacheState>> CacheState::create(LoaderState& loader, cons
                                                    sizes.unit_bytes, sizes.capacity_bytes));
   const uint64_t alignment = model.container.superblock.alignment;
   // A block of nothing has no address.
-  // A block kept for reuse may be twice what is asked for: a hard budget takes none.
-  loader.blocks->clear();
-  QLOAD_TRY(cache->block_, acquire_block(loader, model, largest,
-                                         {std::max(sizes.capacity_bytes, alignment), alignment,
-                                          options.load.pinning, options.load.huge_pages},
-                                         options.load.allocator));
+  QLOAD_TRY(cache->block_,
+            acquire_block(loader, model, largest,
+                          {std::max(sizes.capacity_bytes, alignment), alignment,
+                           options.load.pinning, options.load.huge_pages, BlockSource::kFresh},
+                          options.load.allocator));
   // A block that was kept has its pages, and so may a hook's.
   if (!cache->block_.fresh_mapping()) cache->touched_bytes_ = sizes.capacity_bytes;
   cache->on_stop_.emplace(options.load.stop, [raw = cache.get()] { raw->stop_.request_stop(); });

@@ -236,7 +236,7 @@ Result<Loader> Loader::create(const LoaderOptions& options) {
 }
 
 Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_t> numbers,
-                                     const LoadOptions& options) {
+                                     const LoadOptions& options, internal::BlockSource source) {
   const auto begin = std::chrono::steady_clock::now();
   QLOAD_CHECK(internal::check_load_options(options));
   const ModelState& state = model.state();
@@ -254,7 +254,7 @@ Result<Weights> Loader::load_numbers(const Model& model, std::span<const uint32_
   DestinationBlock& block = weights->memory.block;
   QLOAD_TRY(block, internal::acquire_block(*state_, state, numbers,
                                            {layout->end, state.container.superblock.alignment,
-                                            options.pinning, options.huge_pages},
+                                            options.pinning, options.huge_pages, source},
                                            options.allocator));
   std::vector<LoadTarget> targets;
   targets.reserve(numbers.size());
@@ -277,7 +277,7 @@ Result<Weights> Loader::load(const Model& model, const LoadOptions& options) {
   return without_throwing([&]() -> Result<Weights> {
     std::vector<uint32_t> numbers(model.tensors().size());
     std::iota(numbers.begin(), numbers.end(), 0u);
-    return load_numbers(model, numbers, options);
+    return load_numbers(model, numbers, options, internal::BlockSource::kAny);
   });
 }
 
@@ -285,7 +285,7 @@ Result<Weights> Loader::load(const Model& model, std::span<const std::string_vie
                              const LoadOptions& options) {
   return without_throwing([&]() -> Result<Weights> {
     QLOAD_TRY(const auto numbers, internal::find_tensors(model.state(), names));
-    return load_numbers(model, numbers, options);
+    return load_numbers(model, numbers, options, internal::BlockSource::kAny);
   });
 }
 

@@ -24,6 +24,7 @@ struct PackedState {
 /// of lay_out_packed.
 Result<std::unique_ptr<PackedState>> load_packed_state(LoaderState& state, const ModelState& model,
                                                        std::span<const uint32_t> numbers,
-                                                       const LoadOptions& options);
+                                                       const LoadOptions& options,
+                                                       BlockSource source);
 
 }  // namespace qload::internal

@@ -18,7 +18,8 @@ using internal::PackedState;
 Result<std::unique_ptr<PackedState>> internal::load_packed_state(LoaderState& state,
                                                                  const ModelState& model,
                                                                  std::span<const uint32_t> numbers,
-                                                                 const LoadOptions& options) {
+                                                                 const LoadOptions& options,
+                                                                 BlockSource source) {
   const auto begin = std::chrono::steady_clock::now();
   QLOAD_CHECK(check_load_options(options));
   LoadStatistics own_statistics;
@@ -31,10 +32,10 @@ Result<std::unique_ptr<PackedState>> internal::load_packed_state(LoaderState& st
   packed->model = &model;
   packed->memory.pool = state.blocks;
   DestinationBlock& block = packed->memory.block;
-  QLOAD_TRY(block,
-            acquire_block(state, model, numbers,
-                          {layout->block_bytes, alignment, options.pinning, options.huge_pages},
-                          options.allocator));
+  QLOAD_TRY(block, acquire_block(state, model, numbers,
+                                 {layout->block_bytes, alignment, options.pinning,
+                                  options.huge_pages, source},
+                                 options.allocator));
   std::vector<LoadTarget> targets;
   for (size_t i = 0; i < numbers.size(); ++i) {
     std::byte* const first = block.data() + layout->offsets[i];
@@ -73,7 +74,8 @@ Result<PackedWeights> Loader::load_packed(const Model& model, const LoadOptions&
   return internal::without_throwing([&]() -> Result<PackedWeights> {
     std::vector<uint32_t> numbers(model.tensors().size());
     std::iota(numbers.begin(), numbers.end(), 0u);
-    QLOAD_TRY(auto packed, load_packed_state(*state_, model.state(), numbers, options));
+    QLOAD_TRY(auto packed, load_packed_state(*state_, model.state(), numbers, options,
+                                             internal::BlockSource::kAny));
     return PackedWeights(std::move(packed));
   });
 }
@@ -83,7 +85,8 @@ Result<PackedWeights> Loader::load_packed(const Model& model,
                                           const LoadOptions& options) {
   return internal::without_throwing([&]() -> Result<PackedWeights> {
     QLOAD_TRY(const auto numbers, internal::find_tensors(model.state(), names));
-    QLOAD_TRY(auto packed, load_packed_state(*state_, model.state(), numbers, options));
+    QLOAD_TRY(auto packed, load_packed_state(*state_, model.state(), numbers, options,
+                                             internal::BlockSource::kAny));
     return PackedWeights(std::move(packed));
   });
 }

@@ -8,6 +8,7 @@
 #include "format/base/format_text.h"
 #include "format/base/try.h"
 #include "runtime/io/direct_io.h"
+#include "runtime/load/chunk_sharing.h"
 #include "runtime/load/loader_state.h"
 #include "runtime/plan/packed_plan.h"
 #include "runtime/plan/read_plan.h"
@@ -22,13 +23,6 @@ constexpr std::chrono::milliseconds kProgressInterval{50};
 // Reads of a load out of the page cache: what a thread copies should still lie in its cache when it
 // decodes (docs/performance.md, "Warm").
 constexpr uint64_t kCachedReadBytes = 256u << 10;
-
-// A tensor may share its chunks with others (a duplicate). A load plans each chunk once for every
-// tensor that has it, so an index may make the plan larger than itself. The plan is held to this
-// multiple of the index plus some hundredths of the memory that the tensors fill: a part for each
-// kSharedBytesMin of them, which is the size from which this project's packer shares a tensor.
-constexpr uint64_t kSharingMax = 16;
-constexpr uint64_t kSharedBytesMin = 4096;
 
 using Clock = std::chrono::steady_clock;
 
@@ -104,12 +98,7 @@ Status check_sharing(const ModelState& model, std::span<const LoadTarget> target
     parts += std::min(index.tensors()[target.tensor].chunk_count, target.chunks.count);
     bytes += index.tensors()[target.tensor].bytes;
   }
-  const uint64_t parts_max =
-      std::min(index.chunks().size() * kSharingMax + bytes / kSharedBytesMin, uint64_t{1} << 31);
-  if (parts <= parts_max) return Ok{};
-  return Error(ErrorCode::kUnsupported,
-               text(quote(model.container.file.name()), ": tensors share chunks ", parts,
-                    " times over ", index.chunks().size(), " chunks, at most ", parts_max));
+  return check_chunk_sharing(model, parts, bytes);
 }
 
 std::vector<PlanTensor> plan_tensors(std::span<const LoadTarget> targets) {

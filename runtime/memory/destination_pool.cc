@@ -15,6 +15,7 @@ DestinationBlock DestinationPool::remove(size_t position) noexcept {
 }
 
 std::optional<DestinationBlock> DestinationPool::take(const Request& request) {
+  if (request.source == internal::BlockSource::kFresh) return std::nullopt;
   std::optional<DestinationBlock> found;
   {
     const std::lock_guard lock(mutex_);

@@ -14,6 +14,14 @@
 
 namespace qload {
 
+namespace internal {
+/// Where a load may take its block from.
+enum class BlockSource : uint8_t {
+  kAny,    ///< One that was kept, which may be twice what is asked for, or a fresh one.
+  kFresh,  ///< For a hard budget.
+};
+}  // namespace internal
+
 /// Keeps used mappings, so that the next load touches no fresh memory: their pages are there; and
 /// counts what is lent, so that a limit holds for all loads together. A Loader owns the pool and
 /// its Weights refer to it weakly: Weights that outlive the Loader give their memory to the system.
@@ -26,6 +34,7 @@ class DestinationPool {
     uint64_t alignment = 64;  ///< A power of two.
     Pinning pinning = Pinning::kAuto;
     HugePages huge_pages = HugePages::kAuto;
+    internal::BlockSource source = internal::BlockSource::kAny;
   };
 
   /// Keeps blocks of up to `kept_bytes_max` together; 0 keeps none.

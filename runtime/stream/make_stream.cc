@@ -8,6 +8,7 @@
 #include "format/base/checked.h"
 #include "format/base/format_text.h"
 #include "format/base/try.h"
+#include "runtime/load/chunk_sharing.h"
 #include "runtime/load/load_call.h"
 #include "runtime/load/memory_budget.h"
 #include "runtime/stream/stream_state.h"
@@ -114,10 +115,8 @@ Result<uint64_t> choose_part_bytes(const Index& index, uint64_t asked, uint32_t 
                     text("is ", asked, ", this model's largest chunk needs ", largest));
 }
 
-// Tensors may share chunks, so that a small index may stand for a model without end. A stream's
-// plan has at most as many ranges as its tensors have chunks.
-constexpr uint64_t kSharingMax = 16;
-
+/// A plan has no more ranges than its tensors have chunks. Whole tensors are nowhere in memory that
+/// it could be measured by.
 Status check_sharing(const ModelState& model, std::span<const uint32_t> groups) {
   const Index& index = model.container.index;
   uint64_t chunks = 0;
@@ -127,11 +126,7 @@ Status check_sharing(const ModelState& model, std::span<const uint32_t> groups) 
       chunks += index.tensors()[group.first_tensor + i].chunk_count;
     }
   }
-  const uint64_t chunks_max = index.chunks().size() * kSharingMax;
-  if (chunks <= chunks_max) return Ok{};
-  return Error(ErrorCode::kUnsupported,
-               text(quote(model.container.file.name()), ": tensors share chunks ", chunks,
-                    " times over ", index.chunks().size(), " chunks, at most ", chunks_max));
+  return internal::check_chunk_sharing(model, chunks, 0);
 }
 
 /// Fills in tiers, plan and facts.
@@ -209,7 +204,7 @@ Status allocate_area(const StreamOptions& options, StreamState& state) {
             internal::acquire_block(
                 *state.loader, *state.model, streamed,
                 {state.facts.portion_bytes, state.model->container.superblock.alignment,
-                 options.load.pinning, options.load.huge_pages},
+                 options.load.pinning, options.load.huge_pages, internal::BlockSource::kFresh},
                 options.load.allocator));
   return Ok{};
 }
@@ -226,15 +221,15 @@ Result<LayerStream> Loader::stream(const Model& model, const StreamOptions& opti
     state->load.stop = {};
     QLOAD_CHECK(plan_stream(options, *state));
     LoadOptions load = options.load;
-    // A block kept for reuse may be twice what is asked for: a hard budget takes none.
-    state_->blocks->clear();
     const std::vector<uint32_t> resident = numbers_in(*state, Tier::kDecoded);
     if (!resident.empty()) {
-      QLOAD_TRY(state->resident, load_numbers(model, resident, load));
+      QLOAD_TRY(state->resident,
+                load_numbers(model, resident, load, internal::BlockSource::kFresh));
     }
     const std::vector<uint32_t> packed = numbers_in(*state, Tier::kPacked);
     if (!packed.empty()) {
-      QLOAD_TRY(state->packed, internal::load_packed_state(*state_, model.state(), packed, load));
+      QLOAD_TRY(state->packed, internal::load_packed_state(*state_, model.state(), packed, load,
+                                                           internal::BlockSource::kFresh));
     }
     if (state->facts.portion_bytes > 0) QLOAD_CHECK(allocate_area(options, *state));
     QLOAD_CHECK(state->start(options.load.stop));

@@ -7,8 +7,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "bench/load/memory_group.h"
 #include "bench/stream/child_process.h"
-#include "bench/stream/memory_group.h"
 #include "bench/stream/pass_child.h"
 #include "bench/stream/stream_benchmark.h"
 #include "format/base/bytes.h"

@@ -48,6 +48,16 @@ TEST(DestinationPool, GivesTheSameMemoryAgain) {
   EXPECT_FALSE(pool.take(want(kMiB)));
 }
 
+TEST(DestinationPool, AHardBudgetTakesNoneThatWasKept) {
+  DestinationPool pool(8 * kMiB);
+  pool.give_back(used_block(4 * kMiB));
+  DestinationPool::Request request = want(4 * kMiB);
+  request.source = internal::BlockSource::kFresh;
+  EXPECT_FALSE(pool.take(request));
+  EXPECT_EQ(pool.kept_bytes(), 4 * kMiB) << "another load may have it";
+  EXPECT_TRUE(pool.take(want(4 * kMiB)));
+}
+
 TEST(DestinationPool, TakesTheSmallestThatFitsAndIsNotTooLarge) {
   DestinationPool pool(100 * kMiB);
   for (const uint64_t mib : {20, 8, 12, 9}) pool.give_back(used_block(mib * kMiB));

@@ -24,6 +24,7 @@ namespace internal {
 struct LoaderState;
 struct WeightsState;
 struct LoaderAccess;
+enum class BlockSource : uint8_t;
 }  // namespace internal
 
 class PackedWeights;
@@ -120,7 +121,7 @@ class Loader {
   friend struct internal::LoaderAccess;
   explicit Loader(std::unique_ptr<internal::LoaderState> state);
   Result<Weights> load_numbers(const Model& model, std::span<const uint32_t> numbers,
-                               const LoadOptions& options);
+                               const LoadOptions& options, internal::BlockSource source);
   std::unique_ptr<internal::LoaderState> state_;
 };
 

@@ -1,4 +1,4 @@
-#include "bench/stream/memory_group.h"
+#include "bench/load/memory_group.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,7 +48,7 @@ Result<std::unique_ptr<MemoryGroup>> MemoryGroup::create(const GroupLimits& limi
   if (!parent) {
     return Error(ErrorCode::kUnsupported,
                  "no control group limits memory here: the memory controller is mounted neither as "
-                 "version 1 nor as version 2 (--no-limit runs without)");
+                 "version 1 nor as version 2");
   }
   std::unique_ptr<MemoryGroup> made(new MemoryGroup(interrupts));
   made->version_2_ = parent->version == 2;
@@ -59,9 +59,7 @@ Result<std::unique_ptr<MemoryGroup>> MemoryGroup::create(const GroupLimits& limi
   }
   const std::filesystem::path group = folder / text("qload_bench_memory.", getpid());
   if (mkdir(group.c_str(), 0755) != 0) {
-    return error_from_errno(
-        text("mkdir ", group.string(), " (a memory limit needs root; --no-limit runs without)"),
-        errno);
+    return error_from_errno(text("mkdir ", group.string(), " (a memory limit needs root)"), errno);
   }
   made->group_ = group;
   made->cleanup_id_ = interrupts.add([group] { remove_group(group); });
