@@ -4,12 +4,10 @@
 // chains enough to hide the latency of a multiply-add.
 #include <arm_neon.h>
 
-#include "tools/qrun/row_kernels.h"
+#include "tools/qrun/row_loops.h"
 
 namespace qload::qrun {
 namespace {
-
-constexpr size_t kRowsTogether = 4;
 
 /// Sixteen elements, or a quarter of that four times.
 struct Sixteen {
@@ -33,87 +31,6 @@ inline Sixteen widen_i8(int8x16_t bytes) {
            vcvtq_f32_s32(vmovl_s16(vget_high_s16(high)))}};
 }
 
-struct F32 {
-  static constexpr size_t kBytes = 4;
-  static Sixteen load(const std::byte* from) {
-    Sixteen out;
-    for (int i = 0; i < 4; ++i) {
-      out.part[i] = vreinterpretq_f32_u8(vld1q_u8(as_u8(from) + 16 * i));
-    }
-    return out;
-  }
-  static float load_one(const std::byte* from) {
-    float value;
-    __builtin_memcpy(&value, from, sizeof value);
-    return value;
-  }
-};
-struct F16 {
-  static constexpr size_t kBytes = 2;
-  static Sixteen load(const std::byte* from) {
-    Sixteen out;
-    for (int i = 0; i < 4; ++i) {
-      out.part[i] = vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(as_u8(from) + 8 * i)));
-    }
-    return out;
-  }
-  static float load_one(const std::byte* from) { return float_of(from); }
-};
-struct BF16 {
-  static constexpr size_t kBytes = 2;
-  static Sixteen load(const std::byte* from) {
-    Sixteen out;
-    for (int i = 0; i < 4; ++i) {
-      const uint16x4_t bits = vreinterpret_u16_u8(vld1_u8(as_u8(from) + 8 * i));
-      out.part[i] = vreinterpretq_f32_u32(vshll_n_u16(bits, 16));
-    }
-    return out;
-  }
-  static float load_one(const std::byte* from) {
-    uint16_t bits;
-    __builtin_memcpy(&bits, from, sizeof bits);
-    const uint32_t wide = static_cast<uint32_t>(bits) << 16;
-    float value;
-    __builtin_memcpy(&value, &wide, sizeof value);
-    return value;
-  }
-};
-struct I8 {
-  static constexpr size_t kBytes = 1;
-  static Sixteen load(const std::byte* from) {
-    return widen_i8(vreinterpretq_s8_u8(vld1q_u8(as_u8(from))));
-  }
-  static float load_one(const std::byte* from) {
-    return static_cast<float>(static_cast<signed char>(*from));
-  }
-};
-
-template <class Element, size_t row_count>
-inline void multiply_elements(const std::byte* rows, size_t row_bytes, const float* x,
-                              size_t columns, float* out) {
-  float32x4_t even[row_count];
-  float32x4_t odd[row_count];
-  for (size_t row = 0; row < row_count; ++row) even[row] = odd[row] = vdupq_n_f32(0);
-  size_t i = 0;
-  for (; i + 16 <= columns; i += 16) {
-    for (size_t row = 0; row < row_count; ++row) {
-      const Sixteen w = Element::load(rows + row * row_bytes + i * Element::kBytes);
-      even[row] = vfmaq_f32(even[row], w.part[0], vld1q_f32(x + i));
-      odd[row] = vfmaq_f32(odd[row], w.part[1], vld1q_f32(x + i + 4));
-      even[row] = vfmaq_f32(even[row], w.part[2], vld1q_f32(x + i + 8));
-      odd[row] = vfmaq_f32(odd[row], w.part[3], vld1q_f32(x + i + 12));
-    }
-  }
-  for (size_t row = 0; row < row_count; ++row) {
-    float sum = vaddvq_f32(vaddq_f32(even[row], odd[row]));
-    for (size_t j = i; j < columns; ++j) {
-      const std::byte* from = rows + row * row_bytes + j * Element::kBytes;
-      sum = __builtin_fmaf(Element::load_one(from), x[j], sum);
-    }
-    out[row] = sum;
-  }
-}
-
 /// Adds half a block's weights, without their scale, times x.
 inline float32x4_t multiply_add(float32x4_t sum, int8x16_t weights, const float* x) {
   const Sixteen w = widen_i8(weights);
@@ -121,78 +38,130 @@ inline float32x4_t multiply_add(float32x4_t sum, int8x16_t weights, const float*
   return sum;
 }
 
-struct Q8 {
-  static constexpr size_t kBytes = 34;
-  static float32x4_t multiply(const std::byte* weights, const float* x) {
-    const float32x4_t zero = vdupq_n_f32(0);
-    const float32x4_t low = multiply_add(zero, vreinterpretq_s8_u8(vld1q_u8(as_u8(weights))), x);
-    const float32x4_t high =
-        multiply_add(zero, vreinterpretq_s8_u8(vld1q_u8(as_u8(weights) + 16)), x + 16);
-    return vaddq_f32(low, high);
-  }
-};
-struct Q4 {
-  static constexpr size_t kBytes = 18;
-  static float32x4_t multiply(const std::byte* weights, const float* x) {
-    const uint8x16_t pairs = vld1q_u8(as_u8(weights));
-    const int8x16_t eight = vdupq_n_s8(8);
-    const int8x16_t low = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(pairs, vdupq_n_u8(15))), eight);
-    const int8x16_t high = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(pairs, 4)), eight);
-    const float32x4_t zero = vdupq_n_f32(0);
-    return vaddq_f32(multiply_add(zero, low, x), multiply_add(zero, high, x + 16));
-  }
-};
+struct Neon {
+  static constexpr size_t kRowsTogether = 4;
 
-template <class Block, size_t row_count>
-inline void multiply_blocks(const std::byte* rows, size_t row_bytes, const float* x, size_t columns,
-                            float* out) {
-  float32x4_t sums[row_count];
-  for (size_t row = 0; row < row_count; ++row) sums[row] = vdupq_n_f32(0);
-  size_t place = 0;
-  for (size_t i = 0; i + 32 <= columns; i += 32, place += Block::kBytes) {
+  struct F32 {
+    static constexpr size_t kBytes = 4;
+    static Sixteen load(const std::byte* from) {
+      Sixteen out;
+      for (int i = 0; i < 4; ++i) {
+        out.part[i] = vreinterpretq_f32_u8(vld1q_u8(as_u8(from) + 16 * i));
+      }
+      return out;
+    }
+    static float load_one(const std::byte* from) {
+      float value;
+      __builtin_memcpy(&value, from, sizeof value);
+      return value;
+    }
+  };
+  struct F16 {
+    static constexpr size_t kBytes = 2;
+    static Sixteen load(const std::byte* from) {
+      Sixteen out;
+      for (int i = 0; i < 4; ++i) {
+        out.part[i] = vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(as_u8(from) + 8 * i)));
+      }
+      return out;
+    }
+    static float load_one(const std::byte* from) { return float_of(from); }
+  };
+  struct BF16 {
+    static constexpr size_t kBytes = 2;
+    static Sixteen load(const std::byte* from) {
+      Sixteen out;
+      for (int i = 0; i < 4; ++i) {
+        const uint16x4_t bits = vreinterpret_u16_u8(vld1_u8(as_u8(from) + 8 * i));
+        out.part[i] = vreinterpretq_f32_u32(vshll_n_u16(bits, 16));
+      }
+      return out;
+    }
+    static float load_one(const std::byte* from) {
+      uint16_t bits;
+      __builtin_memcpy(&bits, from, sizeof bits);
+      const uint32_t wide = static_cast<uint32_t>(bits) << 16;
+      float value;
+      __builtin_memcpy(&value, &wide, sizeof value);
+      return value;
+    }
+  };
+  struct I8 {
+    static constexpr size_t kBytes = 1;
+    static Sixteen load(const std::byte* from) {
+      return widen_i8(vreinterpretq_s8_u8(vld1q_u8(as_u8(from))));
+    }
+    static float load_one(const std::byte* from) {
+      return static_cast<float>(static_cast<signed char>(*from));
+    }
+  };
+
+  struct Q8 {
+    static constexpr size_t kBytes = 34;
+    static float32x4_t multiply(const std::byte* weights, const float* x) {
+      const float32x4_t zero = vdupq_n_f32(0);
+      const float32x4_t low = multiply_add(zero, vreinterpretq_s8_u8(vld1q_u8(as_u8(weights))), x);
+      const float32x4_t high =
+          multiply_add(zero, vreinterpretq_s8_u8(vld1q_u8(as_u8(weights) + 16)), x + 16);
+      return vaddq_f32(low, high);
+    }
+  };
+  struct Q4 {
+    static constexpr size_t kBytes = 18;
+    static float32x4_t multiply(const std::byte* weights, const float* x) {
+      const uint8x16_t pairs = vld1q_u8(as_u8(weights));
+      const int8x16_t eight = vdupq_n_s8(8);
+      const int8x16_t low = vsubq_s8(vreinterpretq_s8_u8(vandq_u8(pairs, vdupq_n_u8(15))), eight);
+      const int8x16_t high = vsubq_s8(vreinterpretq_s8_u8(vshrq_n_u8(pairs, 4)), eight);
+      const float32x4_t zero = vdupq_n_f32(0);
+      return vaddq_f32(multiply_add(zero, low, x), multiply_add(zero, high, x + 16));
+    }
+  };
+
+  template <class Element, size_t row_count>
+  static inline void elements(const std::byte* rows, size_t row_bytes, const float* x,
+                              size_t columns, float* out) {
+    float32x4_t even[row_count];
+    float32x4_t odd[row_count];
+    for (size_t row = 0; row < row_count; ++row) even[row] = odd[row] = vdupq_n_f32(0);
+    size_t i = 0;
+    for (; i + 16 <= columns; i += 16) {
+      for (size_t row = 0; row < row_count; ++row) {
+        const Sixteen w = Element::load(rows + row * row_bytes + i * Element::kBytes);
+        even[row] = vfmaq_f32(even[row], w.part[0], vld1q_f32(x + i));
+        odd[row] = vfmaq_f32(odd[row], w.part[1], vld1q_f32(x + i + 4));
+        even[row] = vfmaq_f32(even[row], w.part[2], vld1q_f32(x + i + 8));
+        odd[row] = vfmaq_f32(odd[row], w.part[3], vld1q_f32(x + i + 12));
+      }
+    }
     for (size_t row = 0; row < row_count; ++row) {
-      const std::byte* block = rows + row * row_bytes + place;
-      sums[row] = vfmaq_n_f32(sums[row], Block::multiply(block + 2, x + i), float_of(block));
+      float sum = vaddvq_f32(vaddq_f32(even[row], odd[row]));
+      for (size_t j = i; j < columns; ++j) {
+        const std::byte* from = rows + row * row_bytes + j * Element::kBytes;
+        sum = __builtin_fmaf(Element::load_one(from), x[j], sum);
+      }
+      out[row] = sum;
     }
   }
-  for (size_t row = 0; row < row_count; ++row) out[row] = vaddvq_f32(sums[row]);
-}
 
-template <class Element>
-void element_rows(const std::byte* rows, size_t row_bytes, size_t row_count, const float* x,
-                  size_t columns, float* out) {
-  size_t row = 0;
-  for (; row + kRowsTogether <= row_count; row += kRowsTogether) {
-    multiply_elements<Element, kRowsTogether>(rows + row * row_bytes, row_bytes, x, columns,
-                                              out + row);
+  template <class Block, size_t row_count>
+  static inline void blocks(const std::byte* rows, size_t row_bytes, const float* x, size_t columns,
+                            float* out) {
+    float32x4_t sums[row_count];
+    for (size_t row = 0; row < row_count; ++row) sums[row] = vdupq_n_f32(0);
+    size_t place = 0;
+    for (size_t i = 0; i + 32 <= columns; i += 32, place += Block::kBytes) {
+      for (size_t row = 0; row < row_count; ++row) {
+        const std::byte* block = rows + row * row_bytes + place;
+        sums[row] = vfmaq_n_f32(sums[row], Block::multiply(block + 2, x + i), float_of(block));
+      }
+    }
+    for (size_t row = 0; row < row_count; ++row) out[row] = vaddvq_f32(sums[row]);
   }
-  for (; row < row_count; ++row) {
-    multiply_elements<Element, 1>(rows + row * row_bytes, row_bytes, x, columns, out + row);
-  }
-}
-
-template <class Block>
-void block_rows(const std::byte* rows, size_t row_bytes, size_t row_count, const float* x,
-                size_t columns, float* out) {
-  size_t row = 0;
-  for (; row + kRowsTogether <= row_count; row += kRowsTogether) {
-    multiply_blocks<Block, kRowsTogether>(rows + row * row_bytes, row_bytes, x, columns, out + row);
-  }
-  for (; row < row_count; ++row) {
-    multiply_blocks<Block, 1>(rows + row * row_bytes, row_bytes, x, columns, out + row);
-  }
-}
+};
 
 }  // namespace
 
-constinit const RowKernels kRowNeon = {
-    .name = "neon",
-    .f32 = element_rows<F32>,
-    .f16 = element_rows<F16>,
-    .bf16 = element_rows<BF16>,
-    .i8 = element_rows<I8>,
-    .q8_0 = block_rows<Q8>,
-    .q4_0 = block_rows<Q4>,
-};
+constinit const RowKernels kRowNeon = RowLoops<Neon>::kernels("neon");
 
 }  // namespace qload::qrun
