@@ -68,12 +68,13 @@ Status RowCursorState::open_tensor(const PackedWeights& weights, std::string_vie
   tensor = *number;
   info = &packed.model->tensors[tensor];
   chunks = index.chunks_of(index.tensors()[tensor]);
-  rows = row_count(*info);
+  rows = 0;  // Until there is memory for them: reserve() may throw.
   row_bytes = qload::row_bytes(*info);
   next_row = 0;
   position = info->bytes;
   strips.close();
   for (const ChunkRecord& chunk : chunks) strips.reserve(index.form(chunk));
+  rows = row_count(*info);
   if (rows == 0 || buffer.bytes() >= rows_held() * row_bytes) return Ok{};
   const uint64_t bytes = rows_held() * row_bytes;
   buffer = {};

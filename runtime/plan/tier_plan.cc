@@ -128,8 +128,10 @@ class Ledger {
       estimate.decode_seconds = static_cast<double>(estimate.decoded_bytes) / rates.decode_rate;
     }
     estimate.seconds =
-        std::max({estimate.storage_seconds, rates.compute_seconds,
-                  estimate.decode_seconds + rates.compute_seconds * rates.compute_share});
+        fits(2)
+            ? std::max({estimate.storage_seconds, rates.compute_seconds,
+                        estimate.decode_seconds + rates.compute_seconds * rates.compute_share})
+            : std::max(estimate.storage_seconds, estimate.decode_seconds) + rates.compute_seconds;
     return std::move(plan_);
   }
 

@@ -27,7 +27,8 @@ struct PassRates {
 };
 
 /// One pass over all groups, as modelled: reading lies beside decoding and computing, which share
-/// the processors: max(storage, compute, decode + compute * compute_share).
+/// the processors: max(storage, compute, decode + compute * compute_share). Where memory holds one
+/// portion only, the next is read when the caller is done with it: max(storage, decode) + compute.
 struct PassEstimate {
   uint64_t storage_bytes = 0;  ///< Stored bytes read.
   uint64_t decoded_bytes = 0;  ///< Decoded, from storage or from packed memory.

@@ -158,6 +158,21 @@ TEST(TierPlan, SaysWhatWouldDo) {
   EXPECT_EQ(plan.tiers[3], Tier::kDecoded);
 }
 
+TEST(TierPlan, WithoutRoomForTwoPortionsTimesAddUp) {
+  const PlanFixture fixture(make_model(6, 400'000, 0));
+  Asked asked(fixture.index());
+  asked.request.rates = {1e6, 2e6, 3.0};
+  asked.request.budget_bytes = 500'000;
+  const TierPlan one = plan_tiers(fixture.index(), asked.request);
+  ASSERT_EQ(one.bytes_needed, 0u);
+  EXPECT_DOUBLE_EQ(one.estimate.seconds,
+                   std::max(one.estimate.storage_seconds, one.estimate.decode_seconds) + 3.0);
+  asked.request.budget_bytes = 900'000;
+  const TierPlan two = plan_tiers(fixture.index(), asked.request);
+  EXPECT_DOUBLE_EQ(two.estimate.seconds,
+                   std::max(two.estimate.storage_seconds, two.estimate.decode_seconds + 3.0));
+}
+
 // Where storage binds, a byte of packed memory saves a stored byte; where decoding binds, only a
 // decoded one saves anything. The division is no worse than the best of any prefix by brute force.
 TEST(TierPlan, PackedMemoryWhereItPays) {

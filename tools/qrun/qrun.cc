@@ -103,9 +103,15 @@ Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
   arguments.source.stop = std::move(stop);
   QLOAD_TRY(arguments.source.rates, read_rates(arguments.target));
   QLOAD_CHECK(choose_memory(arguments, facts.config, positions, arguments.source, report));
-  QLOAD_TRY(const auto source, open_weights(model, *plan, arguments.source));
+  auto source = open_weights(model, *plan, arguments.source);
+  if (!source.ok()) {
+    if (source.error().code() != ErrorCode::kBudgetTooSmall) return source.error();
+    // What would do is the weights' share.
+    return source.error().at(text("the engine itself takes ", report.engine_bytes,
+                                  " bytes of the budget, staging a sixteenth of the rest"));
+  }
   ThreadTeam team(arguments.threads);
-  Transformer transformer(facts.config, *plan, *source, team, fastest_row_kernels(), positions);
+  Transformer transformer(facts.config, *plan, **source, team, fastest_row_kernels(), positions);
 
   const Tokenizer* tokenizer = facts.tokenizer ? &*facts.tokenizer : nullptr;
   TokenPrinter printer(tokenizer);
@@ -119,7 +125,7 @@ Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
   report.threads = arguments.threads;
   report.prompt_token_count = options.prompt.size();
   report.pass_count = transformer.pass_count();
-  report.source = source->statistics();
+  report.source = (*source)->statistics();
   measure_process(report);
   return report;
 }

@@ -2,7 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
+#include <string>
+#include <utility>
 
 #include "format/base/format_text.h"
 #include "qload/version.h"
@@ -25,6 +28,33 @@ std::string to_bytes(std::string& value) {
   return {};
 }
 
+/// CLI11's own range takes what is no number.
+CLI::Validator number_in(double minimum, double maximum) {
+  CLI::Range range(minimum, maximum);
+  return CLI::Validator(
+      [range, minimum, maximum](std::string& given) -> std::string {
+        char* end = nullptr;
+        const double value = std::strtod(given.c_str(), &end);
+        if (end != given.c_str() && *end == 0 && value >= minimum && value <= maximum) return "";
+        return range(given).empty() ? "Value " + given + " is no number" : range(given);
+      },
+      range.get_description());
+}
+
+/// Options of one way to bring weights say nothing to another.
+std::string misplaced_option(const CLI::App& app, const std::string& weights) {
+  const std::pair<const char*, const char*> kOnly[] = {
+      {"--budget", "stream"},       {"--keep-packed", "stream"}, {"--target", "stream"},
+      {"--resident-bytes", "read"}, {"--buffered", "read"},
+  };
+  for (const auto& [option, mode] : kOnly) {
+    if (app.count(option) > 0 && weights != mode) {
+      return std::string(option) + " needs --weights " + mode + ", not " + weights;
+    }
+  }
+  return "";
+}
+
 void add_prompt_options(CLI::App& app, RunArguments& a) {
   CLI::Option* prompt =
       app.add_option("--prompt", a.prompt, "Text to go on from; needs a GGUF vocabulary");
@@ -40,11 +70,11 @@ void add_prompt_options(CLI::App& app, RunArguments& a) {
 void add_sampler_options(CLI::App& app, RunArguments& a) {
   app.add_option("--temperature", a.sampler.temperature,
                  "0: the likeliest token (default); 1: by the model's shares")
-      ->check(CLI::Range(0.0, 100.0));
+      ->check(number_in(0.0, 100.0));
   app.add_option("--top-k", a.sampler.top_k, "Choose among the k likeliest (default: all)");
   app.add_option("--top-p", a.sampler.top_p,
                  "Choose among the likeliest that have this share together (default: 1)")
-      ->check(CLI::Range(1e-6, 1.0));
+      ->check(number_in(1e-6, 1.0));
   app.add_option("--seed", a.sampler.seed, "Same seed, same tokens (default: 1)");
 }
 
@@ -98,6 +128,11 @@ std::optional<RunArguments> parse_arguments(int count, const char* const* argume
       std::fprintf(stderr, "qrun: error: %s\n", error.what());
       exit_code = tools::kExitUsage;
     }
+    return std::nullopt;
+  }
+  if (const std::string misplaced = misplaced_option(app, out.weights); !misplaced.empty()) {
+    std::fprintf(stderr, "qrun: error: %s\n", misplaced.c_str());
+    exit_code = tools::kExitUsage;
     return std::nullopt;
   }
   out.source.mode = kModes.at(out.weights);

@@ -64,9 +64,10 @@ struct RowsView {
 ///
 /// Threads that share a tensor open a cursor each; they split its rows at chunk_start_row(), so
 /// that no chunk is decoded by two of them. One thread at a time; the PackedWeights must outlive
-/// it. Move-only. Open allocates its memory; decoders take tables of their own, tens of KiB, at the
-/// first chunk of a kind. An engine needs one cursor a thread, not one for each tensor: reopen()
-/// takes it to the next tensor, and its memory stays in the processor's cache.
+/// it. Move-only; a moved-from one may only be destroyed or assigned. Open allocates its memory;
+/// decoders take tables of their own, tens of KiB, at the first chunk of a kind. An engine needs
+/// one cursor a thread, not one for each tensor: reopen() takes it to the next tensor, and its
+/// memory stays in the processor's cache.
 class RowCursor {
  public:
   /// At row 0. kNotFound when `weights` has no such tensor; kInvalidArgument, kOutOfMemory.

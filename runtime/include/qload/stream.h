@@ -70,8 +70,8 @@ struct LayerTensor {
 };
 
 /// One layer, or a part of one, as long as it is not destroyed: that returns its memory to the
-/// stream. Move-only; may outlive its stream and Loader, not its Model. Any thread may read and
-/// destroy it.
+/// stream. Move-only; a moved-from one may only be destroyed or assigned. May outlive its stream
+/// and Loader, not its Model. Any thread may read and destroy it.
 class Layer {
  public:
   ~Layer();
@@ -123,8 +123,9 @@ struct PassStatistics {
 };
 
 /// Decodes layers ahead of the caller, in execution order, within a budget; pass after pass, the
-/// first layers of the next while the last of this are used. Made by Loader::stream. Move-only.
-/// Destroy it before its Loader. next() and done() from one thread at a time; the rest from any.
+/// first layers of the next while the last of this are used. Made by Loader::stream. Move-only; a
+/// moved-from one may only be destroyed or assigned. Destroy it before its Loader. next() and
+/// done() from one thread at a time; the rest from any.
 class LayerStream {
  public:
   ~LayerStream();  ///< Stops what is under way. Layers in the caller's hands stay valid.
