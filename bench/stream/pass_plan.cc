@@ -32,7 +32,8 @@ PassPlan plan_all_streamed(const Index& index) {
   return {.layers = list_layers(index, std::vector<Tier>(index.tensors().size(), Tier::kStorage))};
 }
 
-Result<PassPlan> plan_as_stream(const Container& container, const PassBudget& budget) {
+Result<PassPlan> plan_as_stream(const Container& container, const PassBudget& budget,
+                                uint32_t threads) {
   const Index& index = container.index;
   std::vector<uint32_t> groups;
   for (uint32_t group = 0; group < index.groups().size(); ++group) groups.push_back(group);
@@ -45,6 +46,9 @@ Result<PassPlan> plan_as_stream(const Container& container, const PassBudget& bu
   request.rates = {.storage_rate = budget.rates.storage_rate,
                    .decode_rate = budget.rates.decode_rate,
                    .compute_seconds = budget.rates.compute_seconds};
+  if (budget.rates.compute_threads != 0 && budget.rates.compute_threads < threads) {
+    request.rates.compute_share = static_cast<double>(budget.rates.compute_threads) / threads;
+  }
   const TierPlan tiers = plan_tiers(index, request);
   if (tiers.bytes_needed != 0) {
     return Error(ErrorCode::kBudgetTooSmall,

@@ -33,9 +33,11 @@ struct PassBudget {
 /// All of every layer streamed: for whoever keeps nothing.
 PassPlan plan_all_streamed(const Index& index);
 
-/// The tensors that Loader::stream keeps decoded with that budget and otherwise default options.
-/// kBudgetTooSmall names the budget that would do.
-Result<PassPlan> plan_as_stream(const Container& container, const PassBudget& budget);
+/// The tensors that Loader::stream keeps decoded with that budget, so many decode threads (0: as
+/// if rates.compute_threads were all of them) and otherwise default options. kBudgetTooSmall names
+/// the budget that would do.
+Result<PassPlan> plan_as_stream(const Container& container, const PassBudget& budget,
+                                uint32_t threads);
 
 /// Where tensors lie in the plain files and in an arena of their own: ranges to read or to map.
 /// `tensors` are numbers in the index; `sources` are, by such number, those in `source`.

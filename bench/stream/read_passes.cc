@@ -41,7 +41,8 @@ class ReadPasses : public PassContender {
   }
 
   Status open() override {
-    QLOAD_TRY(plan_, plan_as_stream(model_.container, model_.setting.budget));
+    QLOAD_TRY(plan_,
+              plan_as_stream(model_.container, model_.setting.budget, model_.setting.threads));
     QLOAD_TRY(files_, open_direct(model_.plain_files));
     QLOAD_CHECK(keep_resident());
     uint64_t buffer_bytes = 0;

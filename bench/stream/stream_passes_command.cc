@@ -27,6 +27,7 @@ void add_stream_passes_command(CLI::App& app, int* exit_code) {
   command->add_option("--pass-compute-seconds", setting.budget.rates.compute_seconds);
   command->add_flag("--keep-packed", setting.keep_packed);
   command->callback([job, exit_code] {
+    job->setting.budget.rates.compute_threads = 1;  // run_passes computes on the calling thread.
     const auto run = run_pass_job(*job);
     std::cout << run_to_text(run) << std::endl;
     *exit_code = run.ok() ? 0 : kExitFailed;

@@ -8,6 +8,7 @@
 
 #include "format/base/checked.h"
 #include "format/container/layout.h"
+#include "runtime/plan/pass_model.h"
 
 namespace qload {
 namespace {
@@ -28,6 +29,9 @@ constexpr size_t kDivisions = 32;
 constexpr uint64_t kMeasuredGroupsMax = 100'000'000;
 constexpr uint64_t kDividedTensorsMax = 4'000'000;
 
+// More parts of one group than this change nothing in the model.
+constexpr uint64_t kPartsModelled = 16;
+
 /// Memory in use while tensors are moved from storage to memory one by one.
 class Ledger {
  public:
@@ -39,6 +43,7 @@ class Ledger {
     plan_.tiers.assign(request.fixed.begin(), request.fixed.end());
     for (const uint32_t group : request.groups) {
       for (const uint32_t tensor : tensors_of(group)) {
+        if (plan_.tiers[tensor] != Tier::kSkipped) pass_bytes_ += index.tensors()[tensor].bytes;
         if (plan_.tiers[tensor] == Tier::kDecoded) {
           plan_.decoded_bytes += memory_of(tensor);
         } else if (plan_.tiers[tensor] == Tier::kStorage) {
@@ -111,27 +116,15 @@ class Ledger {
   TierPlan finish() {
     measures_left_ = 1;
     measure_portions();
+    std::vector<PortionCost> portions;
+    for (const uint32_t group : request_->groups) add_cost(group, portions);
     PassEstimate& estimate = plan_.estimate;
-    for (const uint32_t group : request_->groups) {
-      for (const uint32_t tensor : tensors_of(group)) {
-        const TensorRecord& record = index_->tensors()[tensor];
-        const Tier tier = plan_.tiers[tensor];
-        if (tier == Tier::kStorage) estimate.storage_bytes += record.stored_bytes;
-        if (tier == Tier::kStorage || tier == Tier::kPacked) estimate.decoded_bytes += record.bytes;
-      }
-    }
     const PassRates& rates = request_->rates;
-    if (rates.storage_rate > 0) {
-      estimate.storage_seconds = static_cast<double>(estimate.storage_bytes) / rates.storage_rate;
-    }
-    if (rates.decode_rate > 0) {
-      estimate.decode_seconds = static_cast<double>(estimate.decoded_bytes) / rates.decode_rate;
-    }
+    estimate.storage_seconds = seconds_of(estimate.storage_bytes, rates.storage_rate);
+    estimate.decode_seconds = seconds_of(estimate.decoded_bytes, rates.decode_rate);
     estimate.seconds =
-        fits(2)
-            ? std::max({estimate.storage_seconds, rates.compute_seconds,
-                        estimate.decode_seconds + rates.compute_seconds * rates.compute_share})
-            : std::max(estimate.storage_seconds, estimate.decode_seconds) + rates.compute_seconds;
+        std::max(model_pass_seconds(portions, request_->budget_bytes - kept_bytes()),
+                 estimate.decode_seconds + rates.compute_seconds * rates.compute_share);
     return std::move(plan_);
   }
 
@@ -164,8 +157,42 @@ class Ledger {
     if (first != 0) add(first);
   }
 
+  static double seconds_of(uint64_t bytes, double rate) {
+    return rate > 0 ? static_cast<double>(bytes) / rate : 0;
+  }
+
+  /// Adds what a group costs in a pass to the estimate, and its portions to `portions`. The
+  /// caller's work is as the decoded bytes, wherever they come from.
+  void add_cost(uint32_t group, std::vector<PortionCost>& portions) {
+    uint64_t storage_bytes = 0;
+    uint64_t decoded_bytes = 0;
+    uint64_t used_bytes = 0;
+    for (const uint32_t tensor : tensors_of(group)) {
+      const TensorRecord& record = index_->tensors()[tensor];
+      const Tier tier = plan_.tiers[tensor];
+      if (tier != Tier::kSkipped) used_bytes += record.bytes;
+      if (tier == Tier::kStorage) storage_bytes += record.stored_bytes;
+      if (tier == Tier::kStorage || tier == Tier::kPacked) decoded_bytes += record.bytes;
+    }
+    plan_.estimate.storage_bytes += storage_bytes;
+    plan_.estimate.decoded_bytes += decoded_bytes;
+
+    const PassRates& rates = request_->rates;
+    const uint64_t memory = streamed_bytes_[group];
+    const uint64_t parts = std::min(kPartsModelled, memory / request_->part_bytes + 1);
+    const double share = 1.0 / static_cast<double>(parts);
+    const PortionCost part = {
+        .memory_bytes = std::min(memory, request_->part_bytes),
+        .load_seconds = share * std::max(seconds_of(storage_bytes, rates.storage_rate),
+                                         seconds_of(decoded_bytes, rates.decode_rate)),
+        .compute_seconds = share * rates.compute_seconds * static_cast<double>(used_bytes) /
+                           static_cast<double>(std::max<uint64_t>(1, pass_bytes_))};
+    portions.insert(portions.end(), parts, part);
+  }
+
   const Index* index_;
   const TierRequest* request_;
+  uint64_t pass_bytes_ = 0;               // Of all tensors of a pass that the caller takes.
   std::vector<uint64_t> streamed_bytes_;  // By group: memory of a portion with all of it.
   uint64_t measures_left_;                // How often portions are measured yet.
   TierPlan plan_;

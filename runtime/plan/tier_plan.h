@@ -26,9 +26,9 @@ struct PassRates {
   double compute_share = 1;    ///< Of those processors that it takes, in (0, 1].
 };
 
-/// One pass over all groups, as modelled: reading lies beside decoding and computing, which share
-/// the processors: max(storage, compute, decode + compute * compute_share). Where memory holds one
-/// portion only, the next is read when the caller is done with it: max(storage, decode) + compute.
+/// One pass over all groups, as modelled (plan/pass_model): portions are read and decoded while the
+/// caller computes, as far as memory holds them; decoding and computing share the processors, so a
+/// pass takes no less than decode + compute * compute_share.
 struct PassEstimate {
   uint64_t storage_bytes = 0;  ///< Stored bytes read.
   uint64_t decoded_bytes = 0;  ///< Decoded, from storage or from packed memory.
