@@ -80,6 +80,15 @@ const char* qload_dtype_name(uint32_t dtype) {
   return info == nullptr ? nullptr : info->name.data();  // A literal: it has a NUL.
 }
 
+uint64_t qload_memory_headroom(void) {
+  uint64_t headroom = UINT64_MAX;
+  guarded(nullptr, [&]() -> Status {
+    headroom = qload::memory_headroom().value_or(UINT64_MAX);
+    return Ok{};
+  });
+  return headroom;
+}
+
 int qload_loader_open(const qload_loader_options* options, qload_loader** loader,
                       qload_error* error) {
   if (loader != nullptr) *loader = nullptr;

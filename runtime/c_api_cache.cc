@@ -1,4 +1,5 @@
 // qload/c_cache.h over qload/cache.h and qload/expand.h.
+#include <stop_token>
 #include <utility>
 
 #include "format/base/format_text.h"
@@ -15,6 +16,7 @@ using qload::Status;
 using qload::text;
 
 struct qload_cache {
+  std::stop_source stop;
   qload::TensorCache cache;
   const qload_model* model;
 };
@@ -95,14 +97,20 @@ int qload_cache_open(qload_loader* loader, const qload_model* model,
     QLOAD_CHECK(require(loader, "loader"));
     QLOAD_CHECK(require(model, "model"));
     QLOAD_CHECK(require(cache, "cache"));
-    QLOAD_TRY(const qload::CacheOptions ours, to_cache_options(options));
+    QLOAD_TRY(qload::CacheOptions ours, to_cache_options(options));
+    std::stop_source stop;
+    ours.load.stop = stop.get_token();
     QLOAD_TRY(qload::TensorCache made, loader->loader.cache(model->model, ours));
-    *cache = new qload_cache{std::move(made), model};
+    *cache = new qload_cache{std::move(stop), std::move(made), model};
     return Ok{};
   });
 }
 
 void qload_cache_close(qload_cache* cache) { delete cache; }
+
+void qload_cache_cancel(qload_cache* cache) {
+  if (cache != nullptr) cache->stop.request_stop();
+}
 
 int qload_cache_prefetch(qload_cache* cache, const char* const* names, size_t count,
                          qload_error* error) {

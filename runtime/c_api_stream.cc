@@ -42,6 +42,7 @@ Result<bool> to_flag(uint32_t value, std::string_view field) {
 
 /// Options and the lists that they point to.
 struct StreamCall {
+  std::stop_source stop;
   qload::StreamOptions options;
   std::vector<std::string_view> resident;
   std::vector<std::string_view> skip;
@@ -65,12 +66,20 @@ struct StreamCall {
     options.rates = {from.storage_rate, from.decode_rate, from.compute_seconds,
                      from.compute_threads};
     QLOAD_TRY(const qload_load_options load, c_api::read_options(from.load, "qload_load_options"));
-    if (load.on_progress != nullptr || load.statistics != nullptr) {
+    if (load.statistics != nullptr) {
       return Error(ErrorCode::kInvalidArgument,
-                   "qload_stream_options.load has on_progress or statistics: a stream reports by "
+                   "qload_stream_options.load has statistics: a stream reports by "
                    "qload_stream_get_last_pass");
     }
     QLOAD_TRY(options.load, c_api::to_load_options(load));
+    options.load.stop = stop.get_token();
+    if (load.on_progress != nullptr) {
+      options.load.on_progress = [this, load](const qload::Progress& progress) {
+        const int answer =
+            load.on_progress(load.progress_context, progress.bytes_decoded, progress.bytes_total);
+        if (answer != 0) stop.request_stop();
+      };
+    }
     return Ok{};
   }
 };
@@ -100,10 +109,8 @@ int qload_stream_open(qload_loader* loader, const qload_model* model,
     QLOAD_CHECK(require(stream, "stream"));
     StreamCall call;
     QLOAD_CHECK(call.prepare(options));
-    std::stop_source stop;
-    call.options.load.stop = stop.get_token();
     QLOAD_TRY(qload::LayerStream opened, loader->loader.stream(model->model, call.options));
-    *stream = new qload_stream{std::move(stop), std::move(opened), model};
+    *stream = new qload_stream{std::move(call.stop), std::move(opened), model};
     return Ok{};
   });
 }

@@ -36,6 +36,7 @@ CacheBook::Refusal CacheBook::refusal(uint64_t needed_bytes, uint64_t others_byt
 
 std::optional<CacheBook::Refusal> CacheBook::claim(std::span<const uint32_t> units,
                                                    std::vector<uint32_t>& missing) {
+  ++claims_;
   uint64_t needed_bytes = 0;
   uint64_t others_bytes = pinned_bytes_;
   for (const uint32_t unit : units) {
@@ -119,15 +120,30 @@ uint32_t CacheBook::find_victim(bool for_hint) const {
   return unit;
 }
 
+bool CacheBook::make_room_for_hint(uint32_t unit) {
+  const uint64_t bytes = entries_[unit].bytes;
+  return pinned_bytes_ + hinted_bytes_ + bytes <= regions_.bytes() && make_region(unit, true);
+}
+
+void CacheBook::forget_old_hints() noexcept {
+  for (uint32_t unit = oldest_; unit != kNone; unit = entries_[unit].newer) {
+    if (!entries_[unit].hinted || claims_ - entries_[unit].hinted_at < kHintClaims) continue;
+    change(unit, [](Entry& entry) { entry.hinted = false; });
+  }
+}
+
 CacheBook::Hint CacheBook::claim_hint(uint32_t unit) {
   const Entry& entry = entries_[unit];
   if (entry.bytes == 0) return Hint::kPresent;
   const bool absent = entry.place == Place::kAbsent;
-  if (absent) {
-    if (pinned_bytes_ + hinted_bytes_ + entry.bytes > regions_.bytes()) return Hint::kDropped;
-    if (!make_region(unit, true)) return Hint::kDropped;
+  if (absent && !make_room_for_hint(unit)) {
+    forget_old_hints();
+    if (!make_room_for_hint(unit)) return Hint::kDropped;
   }
-  change(unit, [](Entry& changed) { changed.hinted = true; });
+  change(unit, [&](Entry& changed) {
+    changed.hinted = true;
+    changed.hinted_at = claims_;
+  });
   unlink(unit);
   append(unit);
   return absent ? Hint::kLoad : Hint::kPresent;

@@ -12,10 +12,14 @@ namespace qload::internal {
 
 /// The rules of a TensorCache without its threads and its memory: one thread at a time calls it.
 /// A unit is absent, being loaded, or ready. It is pinned while it is held or being loaded, and
-/// hinted from a hint until it is acquired or evicted. Only ready units that are not pinned are
-/// evicted, least recently used first; for a hint only those that are not hinted either.
+/// hinted from a hint until it is acquired or evicted, or until kHintClaims claims have come since:
+/// a hint that was wrong does not keep its room. Only ready units that are not pinned are evicted,
+/// least recently used first; for a hint only those that are not hinted either.
 class CacheBook {
  public:
+  /// Some layers of experts ahead, in calls of an engine: far more than a router foresees.
+  static constexpr uint64_t kHintClaims = 64;
+
   /// Units of `unit_bytes` bytes each, 0 for one that needs no memory and is always ready, in
   /// regions of `capacity_bytes` altogether. REQUIRES: granule is a power of two.
   CacheBook(std::span<const uint64_t> unit_bytes, uint64_t capacity_bytes, uint64_t granule);
@@ -66,6 +70,7 @@ class CacheBook {
     uint64_t holds = 0;
     Place place = Place::kAbsent;
     bool hinted = false;
+    uint64_t hinted_at = 0;  ///< In claims.
     // Neighbours in the order of use; kNone at the ends, and when not in it.
     uint32_t older = kNone;
     uint32_t newer = kNone;
@@ -79,6 +84,8 @@ class CacheBook {
   bool place_missing(std::span<const uint32_t> missing);
   bool make_region(uint32_t unit, bool for_hint);
   uint32_t find_victim(bool for_hint) const;
+  void forget_old_hints() noexcept;
+  bool make_room_for_hint(uint32_t unit);
   void drop(uint32_t unit) noexcept;
   void append(uint32_t unit) noexcept;
   void unlink(uint32_t unit) noexcept;
@@ -90,6 +97,7 @@ class CacheBook {
   uint64_t pinned_bytes_ = 0;
   uint64_t hinted_bytes_ = 0;  // Of units that are hinted and not pinned.
   uint64_t evictions_ = 0;
+  uint64_t claims_ = 0;
 };
 
 }  // namespace qload::internal

@@ -87,6 +87,10 @@ Result<std::unique_ptr<WeightsState>> expand_model(LoaderState& state, const Mod
                                                    const std::filesystem::path& path,
                                                    const ExpandOptions& options,
                                                    ExpandStatistics& statistics) {
+  if (!path.has_filename()) {
+    return Error(ErrorCode::kInvalidArgument,
+                 text("expand: the path ", quote(path.native()), " names no file"));
+  }
   QLOAD_TRY(const ExpandedLayout layout, lay_out_expanded(model));
   statistics.file_bytes = layout.file_bytes;
   QLOAD_TRY(auto existing, take_existing(model, layout, path, options, statistics));

@@ -32,9 +32,6 @@ Error bad_option(std::string_view name, std::string_view what) {
 
 Status check_options(const StreamOptions& options) {
   if (options.budget_bytes == 0) return bad_option("budget_bytes", "is 0: it is required");
-  if (options.load.on_progress) {
-    return bad_option("load", "has on_progress: a stream reports by last_pass()");
-  }
   if (options.load.statistics != nullptr) {
     return bad_option("load", "has statistics: a stream reports by last_pass()");
   }
@@ -63,18 +60,29 @@ Result<std::vector<uint32_t>> list_groups(const Index& index, std::span<const ui
   return groups;
 }
 
-/// Marks the tensors that a pattern of shell wildcards matches.
+/// Whether a tensor matches; those that do are marked.
+bool mark_pattern(const ModelState& model, std::string_view pattern, Tier tier,
+                  std::vector<Tier>& tiers) {
+  if (pattern.find_first_of("*?[\\") == std::string_view::npos) {
+    const auto number = model.container.index.find(pattern);
+    if (number) tiers[*number] = tier;
+    return number.has_value();
+  }
+  const std::string wanted(pattern);
+  bool found = false;
+  for (size_t i = 0; i < model.tensors.size(); ++i) {
+    if (fnmatch(wanted.c_str(), std::string(model.tensors[i].name).c_str(), 0) != 0) continue;
+    found = true;
+    tiers[i] = tier;
+  }
+  return found;
+}
+
+/// Marks the tensors that patterns of shell wildcards match.
 Status mark_matches(const ModelState& model, std::span<const std::string_view> patterns,
                     std::string_view option, Tier tier, std::vector<Tier>& tiers) {
   for (const std::string_view pattern : patterns) {
-    const std::string wanted(pattern);
-    bool found = false;
-    for (size_t i = 0; i < model.tensors.size(); ++i) {
-      if (fnmatch(wanted.c_str(), std::string(model.tensors[i].name).c_str(), 0) != 0) continue;
-      found = true;
-      tiers[i] = tier;
-    }
-    if (!found) {
+    if (!mark_pattern(model, pattern, tier, tiers)) {
       return Error(ErrorCode::kNotFound,
                    text("StreamOptions::", option, ": no tensor matches ", quote(pattern)));
     }
@@ -219,6 +227,7 @@ Result<LayerStream> Loader::stream(const Model& model, const StreamOptions& opti
     state->model = &model.state();
     state->load = options.load;
     state->load.stop = {};
+    state->load.on_progress = {};  // It is for what is loaded here.
     QLOAD_CHECK(plan_stream(options, *state));
     LoadOptions load = options.load;
     const std::vector<uint32_t> resident = numbers_in(*state, Tier::kDecoded);
@@ -231,6 +240,7 @@ Result<LayerStream> Loader::stream(const Model& model, const StreamOptions& opti
       QLOAD_TRY(state->packed, internal::load_packed_state(*state_, model.state(), packed, load,
                                                            internal::BlockSource::kFresh));
     }
+    if (options.load.stop.stop_requested()) return Error(ErrorCode::kCancelled, "cancelled");
     if (state->facts.portion_bytes > 0) QLOAD_CHECK(allocate_area(options, *state));
     QLOAD_CHECK(state->start(options.load.stop));
     return LayerStream(std::move(state));

@@ -61,6 +61,7 @@ static void check_cache(qload_loader* loader, const qload_model* model) {
   const char* names[] = {"norm", "embed.weight"};
   const char* absent[] = {"norm", "nobody"};
   const char* up[] = {"layers.1.up"};
+  const char* other[] = {"layers.0.up"};
   qload_cache_options options = {.struct_bytes = sizeof options};
   qload_cache_statistics statistics = {.struct_bytes = sizeof statistics};
   qload_load_options load = {.struct_bytes = sizeof load};
@@ -94,6 +95,9 @@ static void check_cache(qload_loader* loader, const qload_model* model) {
   CHECK(statistics.hits + statistics.misses == 3);
   CHECK(statistics.misses >= 2 && statistics.evictions == 0);
   CHECK(statistics.held_bytes == 0 && statistics.used_bytes <= statistics.capacity_bytes);
+  qload_cache_cancel(cache);
+  qload_cache_cancel(NULL);
+  CHECK(qload_cache_acquire(cache, other, 1, tensors, &error) == QLOAD_ERROR_CANCELLED);
   qload_cache_close(cache);
   qload_cache_close(NULL);
 }
@@ -115,6 +119,7 @@ static void check_expand(qload_loader* loader, const qload_model* model, const c
   size_t i;
   int round;
 
+  CHECK(qload_expand(loader, model, "", NULL, &weights, &error) == QLOAD_ERROR_INVALID_ARGUMENT);
   remove(path);
   load.on_progress = count_calls;
   load.progress_context = &calls;

@@ -79,6 +79,23 @@ static void stream_through(qload_loader* loader, const qload_model* model,
   qload_stream_close(stream);
 }
 
+static int cancel_at_once(void* context, uint64_t bytes_decoded, uint64_t bytes_total) {
+  CHECK(bytes_decoded <= bytes_total);
+  ++*(int*)context;
+  return 1;
+}
+
+static void check_cancelled_open(qload_loader* loader, const qload_model* model) {
+  int calls = 0;
+  qload_load_options load = {
+      .struct_bytes = sizeof load, .on_progress = cancel_at_once, .progress_context = &calls};
+  qload_stream_options options = {
+      .struct_bytes = sizeof options, .budget_bytes = 1u << 30, .load = &load};
+  qload_stream* stream = NULL;
+  CHECK(qload_stream_open(loader, model, &options, &stream, &error) == QLOAD_ERROR_CANCELLED);
+  CHECK(stream == NULL && calls >= 1);
+}
+
 static void check_refusals(qload_loader* loader, const qload_model* model) {
   const char* absent[] = {"nobody*"};
   qload_stream_options options = {.struct_bytes = sizeof options};
@@ -123,6 +140,8 @@ int main(int argc, char** argv) {
   stream_through(loader, model, expected, 6u << 20);
   stream_through(loader, model, expected, 1u << 30);
   check_refusals(loader, model);
+  check_cancelled_open(loader, model);
+  CHECK(qload_memory_headroom() > 0);
   qload_weights_close(expected);
   qload_model_close(model);
   qload_loader_close(loader);

@@ -152,6 +152,21 @@ TEST_F(CacheBookTest, HintsTakeNothingFromHoldersAndEarlierHints) {
   EXPECT_FALSE(book_->ready(2));
 }
 
+TEST_F(CacheBookTest, AHintThatWasWrongLosesItsRoom) {
+  make(std::vector<uint64_t>(6, 4096), 3 * 4096);
+  use({0});
+  EXPECT_EQ(hint(1), CacheBook::Hint::kLoad);
+  EXPECT_EQ(hint(2), CacheBook::Hint::kLoad);
+  EXPECT_EQ(hint(3), CacheBook::Hint::kLoad) << "0 is evicted";
+  EXPECT_EQ(hint(4), CacheBook::Hint::kDropped);
+  EXPECT_THAT(use({3}), IsEmpty());
+  for (uint64_t i = 1; i + 1 < CacheBook::kHintClaims; ++i) EXPECT_THAT(use({3}), IsEmpty());
+  take({3});
+  EXPECT_EQ(hint(4), CacheBook::Hint::kLoad) << "1 was hinted too long ago";
+  EXPECT_FALSE(book_->ready(1));
+  EXPECT_TRUE(book_->ready(2) && book_->ready(3));
+}
+
 // Every size alike: exactly an ideal cache. Sets of three, as tokens ask for them.
 TEST_F(CacheBookTest, EqualSizesHitAsAnIdealCacheDoes) {
   constexpr uint32_t kExperts = 64;

@@ -162,12 +162,39 @@ TEST_F(StreamOptionsTest, OptionsThatMeanNothing) {
   options.rates.storage_rate = -1;
   EXPECT_EQ(loader.stream(model_, options).error().code(), ErrorCode::kInvalidArgument);
   options.rates = {};
-  options.load.on_progress = [](const Progress&) {};
+  LoadStatistics statistics;
+  options.load.statistics = &statistics;
   EXPECT_EQ(loader.stream(model_, options).error().code(), ErrorCode::kInvalidArgument);
   options.load = {};
   const std::string_view everything[] = {"*"};
   options.skip = everything;
   EXPECT_EQ(loader.stream(model_, options).error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(StreamOptionsTest, ProgressIsOfWhatStaysAndCancelsIt) {
+  Loader loader = make_loader();
+  StreamOptions options;
+  options.budget_bytes = 64u << 20;
+  uint64_t calls = 0;
+  Progress last;
+  options.load.on_progress = [&](const Progress& progress) {
+    ++calls;
+    last = progress;
+  };
+  auto stream = loader.stream(model_, options);
+  ASSERT_TRUE(stream.ok()) << stream.error().message();
+  EXPECT_GE(calls, 1u);
+  EXPECT_EQ(last.bytes_decoded, last.bytes_total);
+  EXPECT_GT(last.bytes_total, 0u);
+  EXPECT_LE(last.bytes_total, stream->facts().resident_bytes);
+  calls = 0;
+  while (!stream->done()) ASSERT_TRUE(stream->next().ok());
+  EXPECT_EQ(calls, 0u) << "no thread but the caller's may call it";
+
+  std::stop_source stop;
+  options.load.stop = stop.get_token();
+  options.load.on_progress = [&](const Progress&) { stop.request_stop(); };
+  EXPECT_EQ(loader.stream(model_, options).error().code(), ErrorCode::kCancelled);
 }
 
 TEST_F(StreamOptionsTest, CountsAgainstTheLoadersLimit) {

@@ -230,6 +230,10 @@ QLOAD_API const char* qload_decode_kernel(void);
 /* Name of a dtype as its file format spells it, or NULL for an unknown value. */
 QLOAD_API const char* qload_dtype_name(uint32_t dtype);
 
+/* Bytes that this process can still take before the memory limit of one of its control groups, page
+ * cache counted as free; UINT64_MAX when no group has a limit. */
+QLOAD_API uint64_t qload_memory_headroom(void);
+
 QLOAD_API int qload_loader_open(const qload_loader_options* options, qload_loader** loader,
                                 qload_error* error);
 QLOAD_API void qload_loader_close(qload_loader* loader);

@@ -41,6 +41,9 @@ QLOAD_API int qload_cache_open(qload_loader* loader, const qload_model* model,
                                qload_error* error);
 /* Cancels what is under way. */
 QLOAD_API void qload_cache_close(qload_cache* cache);
+/* Any thread: calls of qload_cache_acquire that wait or load, under way and later, end with
+ * QLOAD_ERROR_CANCELLED. */
+QLOAD_API void qload_cache_cancel(qload_cache* cache);
 
 /* Returns at once. */
 QLOAD_API int qload_cache_prefetch(qload_cache* cache, const char* const* names, size_t count,

@@ -35,7 +35,8 @@ typedef struct qload_stream_options {
   double storage_rate;      /* bytes a second; 0: not known, like the next two */
   double decode_rate;       /* decoded bytes a second, all threads */
   double compute_seconds;   /* of a pass */
-  /* No on_progress, no statistics. NULL: all defaults. */
+  /* on_progress tells of what qload_stream_open loads, and may cancel it; no statistics. NULL: all
+   * defaults. */
   const qload_load_options* load;
 } qload_stream_options;
 

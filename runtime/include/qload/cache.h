@@ -74,7 +74,8 @@ class TensorCache {
 
   /// Hints that the units of these tensors are needed soon, first ones first. Returns at once; a
   /// thread of the cache loads them while no acquire() is loading. A hint never evicts what is
-  /// held, or what was hinted before and not acquired since: it is dropped when it does not fit
+  /// held, or what was hinted within the last 64 calls of acquire() and not acquired since: it is
+  /// dropped when it does not fit
   /// beside those, or when its load fails. kNotFound names a tensor that the model has not.
   Status prefetch(std::span<const std::string_view> names);
 

@@ -55,8 +55,9 @@ struct StreamOptions {
   /// layers come whole. Else at least the model's largest chunk (1 MiB or so).
   uint64_t part_bytes = 0;
   /// verify, pinning, huge_pages, page_cache, allocator and stop hold for all of the stream; a
-  /// hook's memory counts against the budget too. No progress or statistics:
-  /// LayerStream::last_pass() has those.
+  /// hook's memory counts against the budget too. on_progress tells of what Loader::stream loads
+  /// before it returns, decoded tensors, then packed ones. No statistics: LayerStream::last_pass()
+  /// has those.
   LoadOptions load = {};
 };
 
