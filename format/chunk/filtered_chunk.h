@@ -48,6 +48,7 @@ class FilteredChunk {
   size_t scratch_bytes() const;
   Status open_stream(uint32_t number, std::span<const std::byte> stored,
                      std::span<std::byte>& scratch);
+  void fetch_beside_decoding();
   Status merge(size_t block_count, bool last, std::span<std::byte> decoded);
   Status finish();
 

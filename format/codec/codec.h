@@ -53,6 +53,10 @@ class Decoder {
   /// Whether what is decoded from now on is to go around the processor's cache; a wish that most
   /// decoders ignore. The caller of decode() then owes finish_stores_around_cache().
   virtual void write_around_cache(bool /*around*/) {}
+
+  /// The caller reads `beside` together with what the next call of next() decodes, as many bytes:
+  /// a decoder that has the memory idle meanwhile may fetch them into the processor's cache.
+  virtual void fetch_beside(const std::byte* /*beside*/) {}
 };
 inline constexpr size_t kStripStep = 256;
 

@@ -43,6 +43,7 @@ struct Streams {
     }
     state.escape = reinterpret_cast<const uint8_t*>(escapes.data());
     state.raw = reinterpret_cast<const uint8_t*>(raw.data());
+    if (random() % 2 == 0) state.beside = state.escape;
     return state;
   }
 

@@ -134,6 +134,7 @@ void decode_rows(const LaneTable& table, const LanePrepared&, LaneState& state, 
   const uint8_t* escape = state.escape;
   const uint8_t* raw = state.raw;
   const bool around_cache = state.around_cache;
+  const uint8_t* beside = state.beside != nullptr ? state.beside : out;
 #pragma GCC unroll 4
   for (uint32_t g = 0; g < kGroups; ++g) {
     high[g] = _mm512_load_si512(state.high[g]);
@@ -163,6 +164,7 @@ void decode_rows(const LaneTable& table, const LanePrepared&, LaneState& state, 
         symbols = _mm512_mask_expand_epi8(symbols, escaped, _mm512_loadu_si512(escape));
         escape += count_ones(escaped);
       }
+      _mm_prefetch(beside + g * kLaneCount, _MM_HINT_T0);
       if (around_cache) {
         _mm512_stream_si512(reinterpret_cast<__m512i*>(out + g * kLaneCount), symbols);
       } else {
@@ -171,6 +173,7 @@ void decode_rows(const LaneTable& table, const LanePrepared&, LaneState& state, 
     }
     raw += kGroups * 8 * kRawBits;
     out += kGroups * kLaneCount;
+    beside += kGroups * kLaneCount;
   }
 #pragma GCC unroll 4
   for (uint32_t g = 0; g < kGroups; ++g) {

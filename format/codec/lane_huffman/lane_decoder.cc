@@ -107,6 +107,7 @@ Status LaneDecoder::open(std::span<const std::byte> stored, size_t decoded_bytes
   stored_ = stored.subspan(sizeof header);
   decoded_left_ = decoded_bytes;
   segment_left_ = 0;
+  beside_ = nullptr;
   return Ok{};
 }
 
@@ -263,6 +264,8 @@ Status LaneDecoder::decode_strip(size_t row_count, uint8_t* out) {
   if (table_.has_escapes()) escapes_.pad(state_.escape, kEscapeReach);
   state_.around_cache =
       around_cache_ && !nibbles_ && reinterpret_cast<uintptr_t>(out) % kLaneCount == 0;
+  state_.beside = beside_;
+  if (beside_ != nullptr) beside_ += row_count * (nibbles_ ? kLaneCount / 2 : kLaneCount);
   decode_rows_(table_, prepared_, state_, row_count, out);
   for (uint32_t g = 0; g < table_.groups; ++g) {
     if (state_.stream[g] > groups_[g].end) return corrupt("group ", g, "'s stream ends early");
@@ -325,6 +328,7 @@ Status LaneDecoder::next(std::span<std::byte> decoded) {
     segment_left_ -= made;
     decoded_left_ -= made;
   }
+  beside_ = nullptr;
   return Ok{};
 }
 

@@ -40,6 +40,9 @@ class LaneDecoder final : public Decoder {
   Status open(std::span<const std::byte> stored, size_t decoded_bytes) override;
   Status next(std::span<std::byte> decoded) override;
   Status finish() override;
+  void fetch_beside(const std::byte* beside) override {
+    beside_ = reinterpret_cast<const uint8_t*>(beside);
+  }
   void write_around_cache(bool around) override {
     around_cache_ = around && kernel_.writes_around_cache;
   }
@@ -71,7 +74,8 @@ class LaneDecoder final : public Decoder {
 
   const LaneKernel& kernel_;
   bool around_cache_ = false;
-  const bool outer_;  ///< False for the decoder of an outer one's escaped bytes.
+  const uint8_t* beside_ = nullptr;  ///< For this call of next().
+  const bool outer_;                 ///< False for the decoder of an outer one's escaped bytes.
   std::unique_ptr<LaneDecoder> escape_decoder_;
   std::span<const std::byte> stored_;  ///< What is not yet parsed.
   size_t decoded_left_ = 0;            ///< Of the whole stream.

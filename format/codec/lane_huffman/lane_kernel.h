@@ -55,6 +55,9 @@ struct LaneState {
   const uint8_t* stream[kLaneGroupsMax];  ///< The next byte of each group's shared stream.
   const uint8_t* escape;                  ///< The next escaped byte, in the order of the plane.
   const uint8_t* raw;                     ///< The next row's raw bits.
+  /// Memory that the caller reads beside the rows: as many bytes of it as rows have are fetched
+  /// into the cache meanwhile, by kernels that do so. Null: none.
+  const uint8_t* beside;
   /// Rows go around the cache: only set for a kernel that can, and rows on 64 bytes.
   bool around_cache;
 };

@@ -261,11 +261,13 @@ void decode_rows(const LaneTable& table, const LanePrepared& prepared, LaneState
 #pragma GCC unroll 4
   for (uint32_t g = 0; g < kGroups; ++g) group[g].load(state, g);
   const uint8_t* raw = state.raw;
+  const uint8_t* beside = state.beside != nullptr ? state.beside : out;
   for (size_t r = 0; r < row_count; r += kGroups) {
     QLOAD_UNROLL_GROUPS
     for (uint32_t g = 0; g < kGroups; ++g) {
       const uint64_t lanes = decode_row<V, kKind, kRawBits, kEscapes>(
           operands, table.escape_start, group[g], raw, out + (r + g) * kLaneCount);
+      __builtin_prefetch(beside + (r + g) * kLaneCount);
       if constexpr (kEscapes) escaped[r + g] = lanes;
       raw += 8 * kRawBits;
     }
