@@ -7,10 +7,12 @@
 #include <span>
 #include <vector>
 
+#include "tools/encode/weight_encoding.h"
 #include "tools/synth/architecture.h"
-#include "tools/synth/weight_encoding.h"
 
 namespace qload::synth {
+
+using encode::Encoding;
 
 /// How often each symbol of one tensor occurs. Built in pieces by several threads, then merged.
 struct ByteCounts {
