@@ -23,9 +23,6 @@ struct ByteCounts {
   void merge(const ByteCounts& other);
 };
 
-/// Order-0 entropy in bits for each symbol.
-double entropy_bits(std::span<const uint64_t, 256> counts);
-
 /// Tensors of one kind and encoding together. Entropies are means over tensors, by bytes.
 struct KindEntropy {
   WeightKind kind = WeightKind::kBias;
