@@ -28,21 +28,22 @@ OutlierRun find_outlier_rows(const TensorPlan& plan, RowRange range) {
   return {static_cast<size_t>(begin - rows.begin()), static_cast<size_t>(end - begin)};
 }
 
-/// kUnsupported when a finite value became an infinite half.
-Status check_halves(const TensorPlan& plan, RowRange range, std::span<const float> values) {
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (std::isfinite(encode::float_of_half(encode::to_half(values[i])))) continue;
-    return Error(ErrorCode::kUnsupported,
-                 text("the weight in row ", range.first + i / plan.columns, ", column ",
-                      i % plan.columns, " is too large for F16, which ends at 65504"));
-  }
-  return Ok{};
+Error too_large_for_half(uint64_t row, uint64_t column) {
+  return Error(ErrorCode::kUnsupported, text("the weight in row ", row, ", column ", column,
+                                             " is too large for F16, which ends at 65504"));
 }
+
+bool fits_half(float value) { return std::isfinite(encode::float_of_half(encode::to_half(value))); }
 
 Status convert(const TensorPlan& plan, RowRange range, std::span<const float> values,
                EncodedPiece& piece) {
   encode::encode_floats(plan.dtype, values, piece.weights);
-  return plan.dtype == DType::kF16 ? check_halves(plan, range, values) : Status(Ok{});
+  if (plan.dtype != DType::kF16) return Ok{};
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (fits_half(values[i])) continue;
+    return too_large_for_half(range.first + i / plan.columns, i % plan.columns);
+  }
+  return Ok{};
 }
 
 void append_half(std::vector<std::byte>& out, float value) {
@@ -56,24 +57,22 @@ Status take_outliers(const TensorPlan& plan, RowRange range, std::span<const flo
                      EncodedPiece& piece) {
   piece.kept.assign(values.begin(), values.end());
   piece.outliers.clear();
-  const auto take = [&](uint64_t row, uint64_t column) {
-    float& weight = piece.kept[row * plan.columns + column];
+  const auto take = [&](uint64_t row, uint64_t column) -> Status {
+    float& weight = piece.kept[(row - range.first) * plan.columns + column];
+    if (!fits_half(weight)) return too_large_for_half(row, column);
     append_half(piece.outliers, weight);
     weight = 0;
+    return Ok{};
   };
   if (plan.input_axis == InputAxis::kRows) {
     const OutlierRun run = find_outlier_rows(plan, range);
     for (const uint32_t row : plan.outlier_rows().subspan(run.first, run.count)) {
-      for (uint64_t column = 0; column < plan.columns; ++column) take(row - range.first, column);
+      for (uint64_t column = 0; column < plan.columns; ++column) QLOAD_CHECK(take(row, column));
     }
-  } else {
-    for (uint64_t row = 0; row < range.count; ++row) {
-      for (const uint32_t column : plan.outliers) take(row, column);
-    }
+    return Ok{};
   }
-  for (size_t i = 0; i < piece.outliers.size(); i += kHalfBytes) {
-    const auto half = load_le<uint16_t>(piece.outliers.data() + i);
-    if (!std::isfinite(encode::float_of_half(half))) return check_halves(plan, range, values);
+  for (uint64_t row = range.first; row < range.end(); ++row) {
+    for (const uint32_t column : plan.outliers) QLOAD_CHECK(take(row, column));
   }
   return Ok{};
 }

@@ -39,12 +39,13 @@ Status check_format(const ModelSource& source, Scheme scheme) {
   return Ok{};
 }
 
-Status check_something_quantized(std::span<const TensorPlan> plans) {
+Status check_something_quantized(std::span<const TensorPlan> plans, Scheme scheme) {
   if (std::ranges::any_of(plans, &TensorPlan::is_quantized)) return Ok{};
   return invalid(text("none of ", plans.size(),
-                      " tensors can be quantized: expected a matrix of F32, "
-                      "F16 or BF16 with at least ",
-                      kDimensionMin, " rows and columns"));
+                      " tensors can be quantized: expected a matrix of F32, F16 or BF16 with at "
+                      "least ",
+                      kDimensionMin, " rows and columns",
+                      writes_gguf(scheme) ? ", its rows of whole blocks of 32 weights" : ""));
 }
 
 /// The maxima that a matrix has to be encoded with, if any.
@@ -68,7 +69,7 @@ class Quantizer {
     const SourceWatch watch(source_);
     QLOAD_CHECK(watch.check_apart_from(output));
     QLOAD_TRY(plans_, plan_tensors(source_, options_));
-    QLOAD_CHECK(check_something_quantized(plans_));
+    QLOAD_CHECK(check_something_quantized(plans_, options_.scheme));
     QLOAD_TRY(metadata_, read_source_metadata(source_));
     QLOAD_CHECK(find_groups(input));
     ProgressMeter meter(on_progress, bytes_to_read());
