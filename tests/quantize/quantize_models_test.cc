@@ -276,6 +276,31 @@ TEST(QuantizePrepared, Stories) {
   }
 }
 
+/// From safetensors and a configuration: llama.cpp's names, query and key in its order of rows.
+TEST(QuantizePrepared, StoriesAsLlama) {
+  const auto models = models_directory();
+  if (!models) GTEST_SKIP() << kNoModels;
+  const TempDirectory directory;
+  for (const Scheme scheme : {Scheme::kQ8_0, Scheme::kQ4_0}) {
+    SCOPED_TRACE(scheme_name(scheme));
+    const auto output = directory / (std::string(scheme_name(scheme)) + ".gguf");
+    const auto report =
+        run_quantize(*models / "stories260K-f32.safetensors", output,
+                     {.scheme = scheme, .config = *models / "stories260K-config.json"});
+    ASSERT_TRUE(report.ok()) << report.error().message();
+    EXPECT_TRUE(report->gguf_llama);
+    const StoredModel found = read_model(output);
+    const StoredModel expected =
+        read_model(*models / ("stories260K-" + std::string(scheme_name(scheme)) + ".gguf"));
+    ASSERT_EQ(found.size(), expected.size());
+    for (const auto& [name, tensor] : expected) {
+      ASSERT_TRUE(found.contains(name)) << name;
+      EXPECT_EQ(found.at(name).dtype, tensor.dtype) << name;
+      expect_same_bytes(found.at(name), tensor.bytes, name);
+    }
+  }
+}
+
 /// The mix was quantized from weights of which real_lm_mix-bf16 has the rounded ones, but for two
 /// of its models, which were trained in BF16: those must agree bit for bit, the others nearly.
 TEST(QuantizePrepared, Mix) {

@@ -12,6 +12,7 @@
 #include "tests/quantize/quantize_fixture.h"
 #include "tests/support/model_fixtures.h"
 #include "tools/quantize/source_metadata.h"
+#include "tools/quantize/weight_rows.h"
 
 namespace qload::test {
 namespace {
@@ -55,6 +56,25 @@ void expect_same_statistics(const TensorStatistics& a, const TensorStatistics& b
   EXPECT_EQ(a.error_max, b.error_max);
   EXPECT_EQ(a.source_entropy_bits, b.source_entropy_bits);
   EXPECT_EQ(a.code_entropy_bits, b.code_entropy_bits);
+}
+
+/// Pieces cover all rows once, in whole units but for the last.
+TEST(CutRows, CoversAllRows) {
+  for (const uint64_t rows : {0u, 1u, 96u, 1000u}) {
+    for (const uint64_t columns : {0u, 1u, 5000u, 300000u}) {
+      for (const uint64_t unit : {1u, 8u, 96u}) {
+        uint64_t next = 0;
+        for (const quantize::RowRange& range : quantize::cut_rows(rows, columns, unit)) {
+          EXPECT_EQ(range.first, next);
+          EXPECT_TRUE(range.count % unit == 0 || range.end() == rows);
+          EXPECT_TRUE(range.count <= unit || range.count * columns <= quantize::kPieceElements);
+          EXPECT_GT(range.count, 0u);
+          next = range.end();
+        }
+        EXPECT_EQ(next, rows);
+      }
+    }
+  }
 }
 
 TEST(QuantizeRun, SameBytesOnAnyNumberOfThreads) {

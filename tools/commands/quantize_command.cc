@@ -52,7 +52,7 @@ std::optional<std::string> find_misplaced(const QuantizeArguments& a, Scheme sch
   for (const Given& option :
        {Given{"--axis", !a.axis.empty(), scheme == Scheme::kChannel},
         Given{"--alpha", a.alpha != kNotGiven, smooth}, Given{"--no-fold", a.no_fold, smooth},
-        Given{"--config", !a.config.empty(), smooth},
+        Given{"--config", !a.config.empty(), smooth || quantize::writes_gguf(scheme)},
         Given{"--threshold", a.threshold != kNotGiven, scheme == Scheme::kLlmInt8},
         Given{"--activations", !a.activations.empty(), quantize::needs_activations(scheme)}}) {
     if (option.given && !option.suits) {

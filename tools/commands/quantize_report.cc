@@ -57,6 +57,12 @@ std::string notes(const QuantizeReport& report) {
     out += text("note: smoothing factors of ", report.stored_factor_count,
                 " linears are stored as *_smooth: their inputs must be divided by them\n");
   }
+  if (report.gguf_llama) {
+    out += "note: names and keys are llama.cpp's; there is no tokenizer, so engines take tokens\n";
+  }
+  if (report.gguf_names_kept) {
+    out += "note: names are the input's; a Llama with its config.json would get llama.cpp's\n";
+  }
   return out;
 }
 
@@ -120,6 +126,7 @@ std::string render_quantize_json(const QuantizeSubject& subject, const QuantizeR
   json.set("folded_count", report.folded_count);
   json.set("stored_factor_count", report.stored_factor_count);
   json.set("outlier_count", report.outlier_count);
+  json.set("gguf_llama", report.gguf_llama);
   json.set("threads", report.threads);
   json.set("seconds", report.seconds);
   json.set("bytes_per_second", bytes_per_second(report));

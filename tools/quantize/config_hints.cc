@@ -29,20 +29,14 @@ std::optional<uint64_t> find_count(const Json& config, const char* field) {
   return found->get<uint64_t>();
 }
 
-Result<ConfigHints> parse_named(std::string_view json, std::string_view name) {
-  auto hints = parse_config_hints(json);
-  if (!hints.ok()) return hints.error().at(name);
-  return hints;
-}
-
-Result<ConfigHints> read_config_file(const std::filesystem::path& path) {
+Result<std::optional<ConfigText>> read_config_file(const std::filesystem::path& path) {
   QLOAD_TRY(const File file, File::open(path));
   if (file.bytes() > kConfigBytesMax) {
     return Error(ErrorCode::kCorrupt, text(quote(path.string()), " has ", file.bytes(),
                                            " bytes, expected at most ", kConfigBytesMax));
   }
   QLOAD_TRY(const std::vector<std::byte> bytes, file.read_vector(0, file.bytes()));
-  return parse_named(as_text(bytes), quote(path.string()));
+  return std::optional(ConfigText{std::string(as_text(bytes)), quote(path.string())});
 }
 
 }  // namespace
@@ -62,13 +56,13 @@ Result<ConfigHints> parse_config_hints(std::string_view json) {
   return hints;
 }
 
-Result<ConfigHints> find_config_hints(const ModelSource& source,
-                                      const encode::SafetensorsMetadata& metadata,
-                                      const std::filesystem::path& input,
-                                      const std::filesystem::path& config) {
+Result<std::optional<ConfigText>> find_config_text(const ModelSource& source,
+                                                   const encode::SafetensorsMetadata& metadata,
+                                                   const std::filesystem::path& input,
+                                                   const std::filesystem::path& config) {
   if (!config.empty()) return read_config_file(config);
   if (const auto json = find_metadata(metadata, "config")) {
-    return parse_named(*json, "\"config\" of __metadata__");
+    return std::optional(ConfigText{std::string(*json), "\"config\" of __metadata__"});
   }
   for (uint32_t i = 0; i < source.files().size(); ++i) {
     const SourceFile& file = source.files()[i];
@@ -76,13 +70,21 @@ Result<ConfigHints> find_config_hints(const ModelSource& source,
     if (file.bytes > kConfigBytesMax) continue;
     std::vector<std::byte> bytes(file.bytes);
     QLOAD_CHECK(source.read(i, 0, bytes));
-    return parse_named(as_text(bytes), quote(file.path));
+    return std::optional(ConfigText{std::string(as_text(bytes)), quote(file.path)});
   }
   std::error_code ignored;
   const auto beside = input.parent_path() / kConfigName;
-  if (std::filesystem::is_directory(input, ignored)) return ConfigHints();
-  if (!std::filesystem::exists(beside, ignored)) return ConfigHints();
+  if (std::filesystem::is_directory(input, ignored) || !std::filesystem::exists(beside, ignored)) {
+    return std::optional<ConfigText>();
+  }
   return read_config_file(beside);
+}
+
+Result<ConfigHints> read_config_hints(const std::optional<ConfigText>& config) {
+  if (!config) return ConfigHints();
+  auto hints = parse_config_hints(config->json);
+  if (!hints.ok()) return hints.error().at(config->where);
+  return hints;
 }
 
 }  // namespace qload::quantize

@@ -68,6 +68,7 @@ Status copy_pairs(const ModelSource& source, uint32_t file_type, encode::GgufKey
 }
 
 Result<encode::OutputLayout> lay_out_gguf(const ModelSource& source, const QuantizeOptions& options,
+                                          const std::optional<LlamaFacts>& llama,
                                           std::span<encode::OutputTensor> outputs) {
   const uint32_t file_type =
       encode::llama_file_type(options.scheme == Scheme::kQ8_0 ? DType::kQ8_0 : DType::kQ4_0);
@@ -75,10 +76,11 @@ Result<encode::OutputLayout> lay_out_gguf(const ModelSource& source, const Quant
   if (source.files()[0].format == SourceFormat::kGguf) {
     QLOAD_CHECK(copy_pairs(source, file_type, keys));
   } else {
-    keys.add("general.architecture", "unknown");
+    keys.add("general.architecture", llama ? "llama" : "unknown");
     keys.add("general.alignment", static_cast<uint32_t>(encode::kGgufAlignment));
     keys.add(kFileTypeKey, file_type);
     keys.add(kQuantizationVersionKey, kQuantizationVersion);
+    if (llama) add_llama_keys(*llama, keys);
   }
   for (encode::OutputTensor& output : outputs) {
     if (output.shape.empty()) output.shape = {1};  // GGUF has no scalars.
@@ -105,8 +107,9 @@ std::string describe_quantization(const QuantizeOptions& options) {
 Result<encode::OutputLayout> lay_out_output(const ModelSource& source,
                                             const encode::SafetensorsMetadata& metadata,
                                             const QuantizeOptions& options,
+                                            const std::optional<LlamaFacts>& llama,
                                             std::span<encode::OutputTensor> outputs) {
-  if (writes_gguf(options.scheme)) return lay_out_gguf(source, options, outputs);
+  if (writes_gguf(options.scheme)) return lay_out_gguf(source, options, llama, outputs);
   encode::OutputLayout layout = lay_out_safetensors(metadata, options, outputs);
   if (layout.header.size() - sizeof(uint64_t) > kSafetensorsHeaderBytesMax) {
     return Error(ErrorCode::kUnsupported,

@@ -10,6 +10,7 @@
 #include "format/pack/source_watch.h"
 #include "tools/encode/float_rows.h"
 #include "tools/quantize/config_hints.h"
+#include "tools/quantize/llama_gguf.h"
 #include "tools/quantize/output_file.h"
 #include "tools/quantize/smoothing.h"
 #include "tools/quantize/source_metadata.h"
@@ -71,7 +72,9 @@ class Quantizer {
     QLOAD_TRY(plans_, plan_tensors(source_, options_));
     QLOAD_CHECK(check_something_quantized(plans_, options_.scheme));
     QLOAD_TRY(metadata_, read_source_metadata(source_));
-    QLOAD_CHECK(find_groups(input));
+    QLOAD_TRY(const auto config, find_config_text(source_, metadata_, input, options_.config));
+    QLOAD_CHECK(find_groups(config));
+    QLOAD_CHECK(find_llama(config));
     ProgressMeter meter(on_progress, bytes_to_read());
     on_bytes_ = [&meter](uint64_t bytes) { meter.add(bytes); };
     QLOAD_CHECK(use_activations());
@@ -82,12 +85,19 @@ class Quantizer {
   }
 
  private:
-  Status find_groups(const std::filesystem::path& input) {
+  Status find_groups(const std::optional<ConfigText>& config) {
     if (options_.scheme != Scheme::kSmoothQuant) return Ok{};
-    QLOAD_TRY(const ConfigHints hints,
-              find_config_hints(source_, metadata_, input, options_.config));
+    QLOAD_TRY(const ConfigHints hints, read_config_hints(config));
     const TensorTable tensors(source_.tensors());
     groups_ = find_smoothing_groups(tensors, plans_, hints, options_.fold);
+    return Ok{};
+  }
+
+  /// A Llama of safetensors becomes one of GGUF.
+  Status find_llama(const std::optional<ConfigText>& config) {
+    if (!writes_gguf(options_.scheme) || is_gguf(source_) || !config) return Ok{};
+    QLOAD_TRY(llama_, read_llama_facts(*config));
+    if (llama_ && !plan_llama(source_, *llama_, plans_)) llama_.reset();
     return Ok{};
   }
 
@@ -157,8 +167,9 @@ class Quantizer {
 
   Status write(const std::filesystem::path& output, const SourceWatch& watch) {
     QLOAD_TRY(std::vector<encode::OutputTensor> outputs, list_outputs(source_, plans_));
+    if (llama_) rename_llama(outputs);
     QLOAD_TRY(const encode::OutputLayout layout,
-              lay_out_output(source_, metadata_, options_, outputs));
+              lay_out_output(source_, metadata_, options_, llama_, outputs));
     QLOAD_TRY(AtomicFile file, AtomicFile::create(output, {.overwrite = options_.overwrite}));
     QLOAD_CHECK(file.reserve(layout.file_bytes));
     QLOAD_CHECK(file.write_at(0, layout.header));
@@ -181,6 +192,8 @@ class Quantizer {
 
   void fill_report(std::span<const std::optional<TensorStatistics>> figures) {
     report_.source_bytes = source_.bytes();
+    report_.gguf_llama = llama_.has_value();
+    report_.gguf_names_kept = writes_gguf(options_.scheme) && !is_gguf(source_) && !llama_;
     report_.tensor_count = plans_.size();
     for (size_t i = 0; i < plans_.size(); ++i) {
       const TensorPlan& plan = plans_[i];
@@ -206,6 +219,7 @@ class Quantizer {
   std::vector<TensorPlan> plans_;
   encode::SafetensorsMetadata metadata_;
   std::vector<SmoothingGroup> groups_;  // Of kSmoothQuant.
+  std::optional<LlamaFacts> llama_;     // Of a Llama that becomes GGUF.
   std::function<void(uint64_t)> on_bytes_;
   QuantizeReport report_;
 };

@@ -36,6 +36,8 @@ struct QuantizeReport {
   uint64_t folded_count = 0;            ///< Linears whose smoothing lies in what comes before them.
   uint64_t stored_factor_count = 0;     ///< Linears whose smoothing factors are stored.
   uint64_t outlier_count = 0;           ///< Input channels that stayed F16, of all tensors.
+  bool gguf_llama = false;              ///< Safetensors became a GGUF Llama, without a tokenizer.
+  bool gguf_names_kept = false;         ///< Safetensors became GGUF under their own names.
   uint32_t threads = 0;
   double seconds = 0;
   std::vector<QuantizedTensor> tensors;  ///< In the source's order.

@@ -63,8 +63,8 @@ class GroupFinder {
   void fold_gpt2(const std::string& p) {
     add({p + "attn.c_attn"}, {p + "ln_1"});
     // The last third of c_attn gives the values.
-    const uint64_t size = tensors_[*tensors_.find(p + "ln_1.weight")].shape.back();
-    add({p + "attn.c_proj"}, {p + "attn.c_attn", 2 * size});
+    const SourceTensor& norm = tensors_[*tensors_.find(p + "ln_1.weight")];
+    if (norm.shape.size() == 1) add({p + "attn.c_proj"}, {p + "attn.c_attn", 2 * norm.shape[0]});
     add({p + "mlp.c_fc"}, {p + "ln_2"});
   }
 
@@ -78,7 +78,7 @@ class GroupFinder {
     SmoothingGroup group;
     for (const std::string& module : modules) {
       const auto number = tensors_.find(module + ".weight");
-      if (!number || !is_float_matrix(*number)) return;
+      if (!number || !is_float_matrix(*number) || grouped_[*number]) return;
       group.consumers.push_back(*number);
     }
     group.channel_count = plans_[group.consumers[0]].input_channels();

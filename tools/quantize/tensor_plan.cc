@@ -20,11 +20,6 @@ Error unsupported(std::string message) {
   return Error(ErrorCode::kUnsupported, std::move(message));
 }
 
-bool is_gguf(const ModelSource& model) {
-  return std::ranges::any_of(
-      model.files(), [](const SourceFile& file) { return file.format == SourceFormat::kGguf; });
-}
-
 /// A matrix worth quantizing.
 bool is_wide_matrix(const SourceTensor& tensor) {
   return encode::is_plain_float(tensor.dtype) && tensor.shape.size() == 2 &&
@@ -136,6 +131,11 @@ Status add_outliers(OutputList& list, const std::string& name, TensorPlan& plan)
 }
 
 }  // namespace
+
+bool is_gguf(const ModelSource& model) {
+  return std::ranges::any_of(
+      model.files(), [](const SourceFile& file) { return file.format == SourceFormat::kGguf; });
+}
 
 Result<std::vector<TensorPlan>> plan_tensors(const ModelSource& model,
                                              const QuantizeOptions& options) {

@@ -41,6 +41,9 @@ struct TensorPlan {
   WeightFactors factors;           ///< Of smoothing.
   std::vector<float> smooth;       ///< Factors of the input channels that are stored; or empty.
   std::vector<uint32_t> outliers;  ///< Input channels that stay F16, increasing.
+  /// Rows of an attention head whose halves are interleaved in what is written (llama_gguf.h); 0:
+  /// rows stay in their order.
+  uint64_t head_rows = 0;
   uint32_t weight = kNoOutput;
   uint32_t scale_output = kNoOutput;
   uint32_t smooth_output = kNoOutput;
@@ -64,6 +67,9 @@ struct TensorPlan {
 /// Matrices with a dimension below this stay as they are: stacked vectors, gates and small heads,
 /// where scales weigh much and the weights nothing.
 inline constexpr uint64_t kDimensionMin = 16;
+
+/// True for a model that comes as GGUF.
+bool is_gguf(const ModelSource& model);
 
 /// A plan for each tensor of `model`, in its order, before smoothing and outliers. kUnsupported
 /// names a tensor that the output cannot hold.

@@ -44,8 +44,9 @@ Error not_finite(const WeightMatrix& matrix, uint64_t first_row, std::span<const
 
 }  // namespace
 
-std::vector<RowRange> cut_rows(uint64_t rows, uint64_t columns) {
-  const uint64_t step = std::max<uint64_t>(1, kPieceElements / std::max<uint64_t>(1, columns));
+std::vector<RowRange> cut_rows(uint64_t rows, uint64_t columns, uint64_t unit) {
+  const uint64_t wanted = kPieceElements / std::max<uint64_t>(1, columns);
+  const uint64_t step = std::max<uint64_t>(1, wanted / unit) * unit;
   std::vector<RowRange> ranges;
   for (uint64_t row = 0; row < rows; row += step) {
     ranges.push_back({row, std::min(step, rows - row)});

@@ -34,8 +34,9 @@ inline constexpr uint64_t kPieceElements = 1u << 18;
 /// vocabularies and feed-forward sizes have 2^18.
 inline constexpr uint64_t kRowElementsMax = 1u << 24;
 
-/// Cuts `rows` rows into pieces of about kPieceElements.
-std::vector<RowRange> cut_rows(uint64_t rows, uint64_t columns);
+/// Cuts `rows` rows into pieces of about kPieceElements, each but the last a multiple of `unit`
+/// rows.
+std::vector<RowRange> cut_rows(uint64_t rows, uint64_t columns, uint64_t unit = 1);
 
 /// One thread's memory for rows.
 struct RowBuffer {

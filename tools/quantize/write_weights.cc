@@ -5,6 +5,7 @@
 #include "format/base/format_text.h"
 #include "format/base/try.h"
 #include "format/pack/ordered_pipeline.h"
+#include "tools/quantize/llama_gguf.h"
 
 namespace qload::quantize {
 namespace {
@@ -22,7 +23,8 @@ std::vector<Piece> cut_pieces(const ModelSource& source, std::span<const TensorP
   std::vector<Piece> pieces;
   for (uint32_t i = 0; i < plans.size(); ++i) {
     if (plans[i].treatment != Treatment::kCopy) {
-      for (const RowRange& range : cut_rows(plans[i].rows, plans[i].columns)) {
+      const uint64_t unit = std::max<uint64_t>(1, plans[i].head_rows);
+      for (const RowRange& range : cut_rows(plans[i].rows, plans[i].columns, unit)) {
         pieces.push_back({i, range});
       }
       continue;
@@ -105,6 +107,10 @@ class WeightWriter {
     const Status status = encode_piece(plan, steps, piece.range, scratch.rows.values, encoded);
     if (!status.ok()) return status.error().at(text("tensor ", quote(tensor.name)));
     if (work_.measure && plan.is_quantized()) measure(plan, steps, piece.range, scratch, slot);
+    if (plan.head_rows > 0) {
+      scratch.rows.bytes.assign(encoded.weights.begin(), encoded.weights.end());
+      interleave_head_rows(plan.head_rows, piece.range.count, scratch.rows.bytes, encoded.weights);
+    }
     return Ok{};
   }
 
