@@ -11,6 +11,7 @@
 #include "tools/commands/load_command.h"
 #include "tools/commands/pack_command.h"
 #include "tools/commands/plan_command.h"
+#include "tools/commands/quantize_command.h"
 #include "tools/commands/synth_command.h"
 #include "tools/commands/unpack_command.h"
 #include "tools/commands/verify_command.h"
@@ -52,6 +53,7 @@ int run_tool(int argument_count, char** arguments) {
                        exit_code_help());
   add_global_options(line.all_commands(), global);
   add_plan_command(line, session);
+  add_quantize_command(line, session);
   add_pack_command(line, session);
   add_unpack_command(line, session);
   add_inspect_command(line, session);

@@ -7,8 +7,8 @@
 
 #include "format/base/assert.h"
 #include "format/base/bytes.h"
-#include "tools/synth/ggml_quantizers.h"
-#include "tools/synth/half_float.h"
+#include "tools/encode/ggml_quantizers.h"
+#include "tools/encode/half_float.h"
 
 namespace qload::bench {
 namespace {
@@ -66,10 +66,10 @@ void convert_row(DType dtype, std::span<const float> row, std::span<std::byte> t
     } else if (dtype == DType::kBF16) {
       store_le(block.data(), bf16_of(row[i]));
     } else if (dtype == DType::kF16) {
-      store_le(block.data(), synth::to_half(row[i]));
+      store_le(block.data(), encode::to_half(row[i]));
     } else {
-      synth::quantize_block(dtype, row.subspan(i * info.block_elements, info.block_elements),
-                            block);
+      encode::quantize_block(dtype, row.subspan(i * info.block_elements, info.block_elements),
+                             block);
     }
   }
 }

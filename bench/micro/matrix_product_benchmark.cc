@@ -8,18 +8,18 @@
 #include <string>
 #include <vector>
 
+#include "tools/encode/weight_encoding.h"
 #include "tools/qrun/matrix_product.h"
-#include "tools/synth/weight_encoding.h"
 
 namespace qload::bench {
 namespace {
 
+using encode::Encoding;
 using qrun::Batch;
 using qrun::Matrix;
 using qrun::Product;
 using qrun::RowKernels;
 using qrun::ThreadTeam;
-using synth::Encoding;
 
 // As wide as a 7B model's; weights beyond any cache.
 constexpr uint64_t kColumns = 4096;
@@ -27,9 +27,9 @@ constexpr uint64_t kMatrixBytes = 192u << 20;
 
 struct RandomMatrix {
   explicit RandomMatrix(Encoding encoding) {
-    matrix.dtype = synth::encoding_dtype(encoding);
+    matrix.dtype = encode::encoding_dtype(encoding);
     matrix.columns = kColumns;
-    matrix.row_bytes = synth::encoded_row_bytes(encoding, kColumns);
+    matrix.row_bytes = encode::encoded_row_bytes(encoding, kColumns);
     matrix.rows = kMatrixBytes / matrix.row_bytes;
     bytes.resize(matrix.rows * matrix.row_bytes);
     std::mt19937_64 random(1);
@@ -44,7 +44,7 @@ struct RandomMatrix {
         continue;
       }
       for (float& value : row) value = normal(random);
-      synth::encode_row(encoding, row, 4.0f, {to, matrix.row_bytes});
+      encode::encode_row(encoding, row, 4.0f, {to, matrix.row_bytes});
     }
     matrix.data = bytes;
   }

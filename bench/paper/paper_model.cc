@@ -47,7 +47,7 @@ bool same_row(const File& file, const PaperModel& model, const synth::PlacedWeig
   std::vector<float> row_values(weight.spec.columns);
   std::vector<std::byte> encoded(weight.bytes / weight.spec.rows);
   values.fill_row(row, row_values);
-  synth::encode_row(weight.encoding, row_values, values.absolute_max(), encoded);
+  encode::encode_row(weight.encoding, row_values, values.absolute_max(), encoded);
   return same_bytes(file, weight.offset + row * encoded.size(), encoded);
 }
 

@@ -99,7 +99,7 @@ std::string paper_report_to_json(const PaperReport& report) {
                  {"threads", report.threads},
                  {"huge_pages", report.huge_pages},
                  {"stream_only", report.stream_only},
-                 {"scheme", synth::encoding_name(kPaperScheme)},
+                 {"scheme", encode::encoding_name(kPaperScheme)},
                  {"seed", kPaperSeed}}},
                {"measured", Json::array()},
                {"quoted", quoted_to_json()}};

@@ -19,8 +19,8 @@
 #include "bench/load/round_order.h"
 #include "format/base/bytes.h"
 #include "tests/support/test_files.h"
-#include "tools/synth/ggml_quantizers.h"
-#include "tools/synth/half_float.h"
+#include "tools/encode/ggml_quantizers.h"
+#include "tools/encode/half_float.h"
 
 namespace qload::bench {
 namespace {
@@ -28,25 +28,25 @@ namespace {
 using test::TempDirectory;
 
 TEST(HalfFloatTest, RoundsToTheNearestTiesToEven) {
-  EXPECT_EQ(synth::to_half(0.0f), 0);
-  EXPECT_EQ(synth::to_half(-0.0f), 0x8000);
-  EXPECT_EQ(synth::to_half(1.0f), 0x3c00);
-  EXPECT_EQ(synth::to_half(-2.5f), 0xc100);
-  EXPECT_EQ(synth::to_half(2049.0f), 0x6800);  // 2048, the even one.
-  EXPECT_EQ(synth::to_half(2051.0f), 0x6802);  // 2052.
-  EXPECT_EQ(synth::to_half(1.9999f), 0x4000);  // The carry into the exponent.
-  EXPECT_EQ(synth::to_half(65519.0f), 0x7bff);
-  EXPECT_EQ(synth::to_half(65520.0f), 0x7c00);
-  EXPECT_EQ(synth::to_half(std::ldexp(1.0f, -24)), 1);
-  EXPECT_EQ(synth::to_half(std::ldexp(1.0f, -25)), 0);
-  EXPECT_EQ(synth::to_half(std::ldexp(1.5f, -25)), 1);
+  EXPECT_EQ(encode::to_half(0.0f), 0);
+  EXPECT_EQ(encode::to_half(-0.0f), 0x8000);
+  EXPECT_EQ(encode::to_half(1.0f), 0x3c00);
+  EXPECT_EQ(encode::to_half(-2.5f), 0xc100);
+  EXPECT_EQ(encode::to_half(2049.0f), 0x6800);  // 2048, the even one.
+  EXPECT_EQ(encode::to_half(2051.0f), 0x6802);  // 2052.
+  EXPECT_EQ(encode::to_half(1.9999f), 0x4000);  // The carry into the exponent.
+  EXPECT_EQ(encode::to_half(65519.0f), 0x7bff);
+  EXPECT_EQ(encode::to_half(65520.0f), 0x7c00);
+  EXPECT_EQ(encode::to_half(std::ldexp(1.0f, -24)), 1);
+  EXPECT_EQ(encode::to_half(std::ldexp(1.0f, -25)), 0);
+  EXPECT_EQ(encode::to_half(std::ldexp(1.5f, -25)), 1);
 }
 
 TEST(HalfFloatTest, EveryHalfComesBack) {
   for (uint32_t half = 0; half < 0x10000; ++half) {
-    const float value = synth::float_of_half(static_cast<uint16_t>(half));
+    const float value = encode::float_of_half(static_cast<uint16_t>(half));
     if (std::isnan(value)) continue;
-    ASSERT_EQ(synth::to_half(value), half) << value;
+    ASSERT_EQ(encode::to_half(value), half) << value;
   }
 }
 
@@ -59,7 +59,7 @@ std::vector<float> ramp(size_t count) {
 }
 
 float half_at(std::span<const std::byte> block, size_t offset) {
-  return synth::float_of_half(load_le<uint16_t>(block.data() + offset));
+  return encode::float_of_half(load_le<uint16_t>(block.data() + offset));
 }
 
 int byte_at(std::span<const std::byte> block, size_t offset) {
@@ -70,7 +70,7 @@ int byte_at(std::span<const std::byte> block, size_t offset) {
 TEST(GgmlQuantizersTest, Q8_0) {
   const auto weights = ramp(32);
   std::vector<std::byte> block(34);
-  synth::quantize_block(DType::kQ8_0, weights, block);
+  encode::quantize_block(DType::kQ8_0, weights, block);
   const float scale = half_at(block, 0);
   for (size_t i = 0; i < 32; ++i) {
     const auto quant = static_cast<int8_t>(byte_at(block, 2 + i));
@@ -81,7 +81,7 @@ TEST(GgmlQuantizersTest, Q8_0) {
 TEST(GgmlQuantizersTest, Q4_0) {
   const auto weights = ramp(32);
   std::vector<std::byte> block(18);
-  synth::quantize_block(DType::kQ4_0, weights, block);
+  encode::quantize_block(DType::kQ4_0, weights, block);
   const float scale = half_at(block, 0);
   for (size_t i = 0; i < 32; ++i) {
     const int pair = byte_at(block, 2 + i % 16);
@@ -93,7 +93,7 @@ TEST(GgmlQuantizersTest, Q4_0) {
 TEST(GgmlQuantizersTest, Q4_K) {
   const auto weights = ramp(256);
   std::vector<std::byte> block(144);
-  synth::quantize_block(DType::kQ4_K, weights, block);
+  encode::quantize_block(DType::kQ4_K, weights, block);
   for (size_t i = 0; i < 256; ++i) {
     const size_t sub = i / 32;
     int scale;
@@ -119,7 +119,7 @@ TEST(GgmlQuantizersTest, ZerosStayZeros) {
     const DTypeInfo& info = *find_dtype(dtype);
     const std::vector<float> weights(info.block_elements);
     std::vector<std::byte> block(info.block_bytes, std::byte{0x55});
-    synth::quantize_block(dtype, weights, block);
+    encode::quantize_block(dtype, weights, block);
     EXPECT_EQ(half_at(block, 0), 0.0f) << info.name;
   }
 }

@@ -6,7 +6,8 @@
 namespace qload::test {
 namespace {
 
-constexpr const char* kCommands[] = {"pack", "unpack", "inspect", "verify", "load", "synth"};
+constexpr const char* kCommands[] = {"pack",   "quantize", "unpack", "inspect",
+                                     "verify", "load",     "synth"};
 
 TEST(CliUsage, HelpNamesEveryCommand) {
   const ToolResult result = expect_success({"--help"});

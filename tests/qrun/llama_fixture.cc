@@ -7,12 +7,12 @@
 #include "format/base/bytes.h"
 #include "format/base/format_text.h"
 #include "tests/support/model_fixtures.h"
-#include "tools/synth/half_float.h"
+#include "tools/encode/half_float.h"
 
 namespace qload::test {
 namespace {
 
-using synth::Encoding;
+using encode::Encoding;
 
 /// What the bytes of one row stand for, written independently of the engine.
 std::vector<double> decode(Encoding encoding, const std::byte* row, uint64_t columns) {
@@ -25,7 +25,7 @@ std::vector<double> decode(Encoding encoding, const std::byte* row, uint64_t col
         out[i] = load_le<float>(row + 4 * i);
         break;
       case Encoding::kF16:
-        out[i] = synth::float_of_half(load_le<uint16_t>(row + 2 * i));
+        out[i] = encode::float_of_half(load_le<uint16_t>(row + 2 * i));
         break;
       case Encoding::kBF16: {
         const uint32_t bits = static_cast<uint32_t>(load_le<uint16_t>(row + 2 * i)) << 16;
@@ -35,13 +35,13 @@ std::vector<double> decode(Encoding encoding, const std::byte* row, uint64_t col
         break;
       }
       case Encoding::kQ8_0:
-        out[i] = static_cast<double>(synth::float_of_half(load_le<uint16_t>(row + 34 * block))) *
+        out[i] = static_cast<double>(encode::float_of_half(load_le<uint16_t>(row + 34 * block))) *
                  load_le<int8_t>(row + 34 * block + 2 + in_block);
         break;
       case Encoding::kQ4_0: {
         const int pair = load_le<uint8_t>(row + 18 * block + 2 + in_block % 16);
         const int code = in_block < 16 ? pair & 15 : pair >> 4;
-        out[i] = static_cast<double>(synth::float_of_half(load_le<uint16_t>(row + 18 * block))) *
+        out[i] = static_cast<double>(encode::float_of_half(load_le<uint16_t>(row + 18 * block))) *
                  (code - 8);
         break;
       }
@@ -83,8 +83,8 @@ class Maker {
     }
     std::vector<double>& decoded = llama_.dense.weights[name];
     for (const auto& row : values) {
-      std::vector<std::byte> bytes(synth::encoded_row_bytes(encoding_, columns));
-      const float scale = synth::encode_row(encoding_, row, largest, bytes);
+      std::vector<std::byte> bytes(encode::encoded_row_bytes(encoding_, columns));
+      const float scale = encode::encode_row(encoding_, row, largest, bytes);
       const bool keep = encoding_ == Encoding::kInt8Channel ||
                         (encoding_ == Encoding::kInt8Tensor && tensor.scales.empty());
       if (keep) tensor.scales.push_back(scale);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tools/synth/weight_encoding.h"
+#include "tools/encode/weight_encoding.h"
 
 namespace qload::test {
 
@@ -32,7 +32,7 @@ struct EncodedTensor {
   std::string gguf_name;
   uint64_t rows = 0;  ///< 0 for a vector.
   uint64_t columns = 0;
-  synth::Encoding encoding = synth::Encoding::kF32;
+  encode::Encoding encoding = encode::Encoding::kF32;
   std::vector<std::byte> bytes;
   std::vector<float> scales;  ///< Of I8: one, or one for each row.
 };
@@ -43,7 +43,7 @@ struct LlamaFixture {
 };
 
 /// Random weights in `encoding` (norms stay F32). dense.weights are what the bytes decode to.
-LlamaFixture make_llama(synth::Encoding encoding, bool tied, uint64_t seed);
+LlamaFixture make_llama(encode::Encoding encoding, bool tied, uint64_t seed);
 
 /// The fields of a config.json for it.
 std::string config_json(const DenseLlama& dense);

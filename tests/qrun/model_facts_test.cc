@@ -30,7 +30,7 @@ class ModelFactsTest : public ::testing::Test {
     dense.layers = layer_count;
     return test::config_json(dense);
   }
-  const test::LlamaFixture llama_ = test::make_llama(synth::Encoding::kF16, false, 2);
+  const test::LlamaFixture llama_ = test::make_llama(encode::Encoding::kF16, false, 2);
   TempDirectory directory_;
 };
 

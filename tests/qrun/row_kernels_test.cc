@@ -6,14 +6,14 @@
 #include <cmath>
 #include <random>
 
+#include "tools/encode/half_float.h"
+#include "tools/encode/weight_encoding.h"
 #include "tools/qrun/decode_row.h"
-#include "tools/synth/half_float.h"
-#include "tools/synth/weight_encoding.h"
 
 namespace qload::qrun {
 namespace {
 
-using synth::Encoding;
+using encode::Encoding;
 
 constexpr Encoding kEncodings[] = {Encoding::kF32,         Encoding::kF16,  Encoding::kBF16,
                                    Encoding::kInt8Channel, Encoding::kQ8_0, Encoding::kQ4_0};
@@ -21,8 +21,8 @@ constexpr Encoding kEncodings[] = {Encoding::kF32,         Encoding::kF16,  Enco
 /// Rows of random weights, one byte off every alignment.
 struct Rows {
   Rows(Encoding encoding, size_t row_count, size_t columns)
-      : dtype(synth::encoding_dtype(encoding)),
-        row_bytes(synth::encoded_row_bytes(encoding, columns)),
+      : dtype(encode::encoding_dtype(encoding)),
+        row_bytes(encode::encoded_row_bytes(encoding, columns)),
         storage(1 + row_count * row_bytes),
         x(columns) {
     std::mt19937_64 random(columns);
@@ -30,8 +30,8 @@ struct Rows {
     for (size_t row = 0; row < row_count; ++row) {
       std::vector<float> values(columns);
       for (float& value : values) value = normal(random);
-      synth::encode_row(encoding, values, 4.0f,
-                        std::span(storage).subspan(1 + row * row_bytes, row_bytes));
+      encode::encode_row(encoding, values, 4.0f,
+                         std::span(storage).subspan(1 + row * row_bytes, row_bytes));
     }
     for (float& value : x) value = normal(random);
   }
@@ -46,13 +46,13 @@ struct Rows {
 TEST(RowKernels, ProductsAreThoseOfDecodedRows) {
   for (const RowKernels* kernels : usable_row_kernels()) {
     for (const Encoding encoding : kEncodings) {
-      const RowProduct product = find_row_product(*kernels, synth::encoding_dtype(encoding));
+      const RowProduct product = find_row_product(*kernels, encode::encoding_dtype(encoding));
       ASSERT_NE(product, nullptr);
       const bool blocks = encoding == Encoding::kQ8_0 || encoding == Encoding::kQ4_0;
       for (const size_t columns : {1u, 7u, 15u, 16u, 17u, 31u, 32u, 33u, 64u, 172u, 256u, 544u}) {
         if (blocks && columns % 32 != 0) continue;
         SCOPED_TRACE(std::string(kernels->name) + " " +
-                     std::string(synth::encoding_name(encoding)) + " " + std::to_string(columns));
+                     std::string(encode::encoding_name(encoding)) + " " + std::to_string(columns));
         const Rows rows(encoding, 11, columns);
         float out[12];
         out[11] = 42;
@@ -94,7 +94,7 @@ TEST(RowKernels, UnknownTypesHaveNoProduct) {
 
 TEST(DecodeRow, EveryHalf) {
   for (uint32_t bits = 0; bits <= 0xFFFF; ++bits) {
-    const float expected = synth::float_of_half(static_cast<uint16_t>(bits));
+    const float expected = encode::float_of_half(static_cast<uint16_t>(bits));
     const float found = float_of_half_bits(static_cast<uint16_t>(bits));
     if (std::isnan(expected)) {
       EXPECT_TRUE(std::isnan(found)) << bits;

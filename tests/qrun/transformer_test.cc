@@ -22,7 +22,7 @@
 namespace qload::qrun {
 namespace {
 
-using synth::Encoding;
+using encode::Encoding;
 using test::TempDirectory;
 
 // Of a small budget.
@@ -100,7 +100,7 @@ TEST_P(EveryEncoding, LogitsAreTheFormulas) {
   const std::vector<uint32_t> tokens = some_tokens(70, llama.dense.vocabulary);
   const std::vector<double> expected = test::reference_logits(llama.dense, tokens);
   const bool is_ggml = encoding == Encoding::kQ8_0 || encoding == Encoding::kQ4_0;
-  const bool is_int8 = synth::has_scales(encoding);
+  const bool is_int8 = encode::has_scales(encoding);
   const TempDirectory directory;
   std::vector<std::string> files;
   if (!is_ggml) {
@@ -149,7 +149,7 @@ INSTANTIATE_TEST_SUITE_P(
                                          Encoding::kQ8_0, Encoding::kQ4_0),
                        ::testing::Bool()),
     [](const auto& tested) {
-      return std::string(synth::encoding_name(std::get<0>(tested.param))) +
+      return std::string(encode::encoding_name(std::get<0>(tested.param))) +
              (std::get<1>(tested.param) ? "_tied" : "");
     });
 

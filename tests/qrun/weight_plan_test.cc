@@ -18,7 +18,7 @@ using ::testing::HasSubstr;
 class WeightPlanTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const test::LlamaFixture llama = test::make_llama(synth::Encoding::kInt8Tensor, false, 1);
+    const test::LlamaFixture llama = test::make_llama(encode::Encoding::kInt8Tensor, false, 1);
     config_ = *read_config_json(test::config_json(llama.dense));
     uint64_t offset = 1000;
     for (const test::EncodedTensor& tensor : llama.tensors) {

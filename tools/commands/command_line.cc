@@ -46,6 +46,11 @@ void Command::choice(const std::string& names, std::string& target,
   app_->add_option(names, target, help)->check(CLI::IsMember(choices));
 }
 
+void Command::required_choice(const std::string& names, std::string& target,
+                              const std::vector<std::string>& choices, const std::string& help) {
+  app_->add_option(names, target, help)->required()->check(CLI::IsMember(choices));
+}
+
 void Command::number(const std::string& names, uint32_t& target, Bounds<uint32_t> bounds,
                      const std::string& help) {
   add_number(app_, names, target, bounds, help);

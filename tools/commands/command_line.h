@@ -36,6 +36,8 @@ class Command {
                  const std::string& help);
   void choice(const std::string& names, std::string& target,
               const std::vector<std::string>& choices, const std::string& help);
+  void required_choice(const std::string& names, std::string& target,
+                       const std::vector<std::string>& choices, const std::string& help);
   void number(const std::string& names, uint32_t& target, Bounds<uint32_t> bounds,
               const std::string& help);
   void number(const std::string& names, uint64_t& target, Bounds<uint64_t> bounds,

@@ -27,7 +27,7 @@ double ratio_of(double bits) { return bits > 0 ? 8 / bits : 0; }
 JsonReport entropy_json(const synth::KindEntropy& kind) {
   JsonReport json;
   json.set("kind", synth::weight_kind_name(kind.kind));
-  json.set("encoding", synth::encoding_name(kind.encoding));
+  json.set("encoding", encode::encoding_name(kind.encoding));
   json.set("tensor_count", kind.tensors);
   json.set("bytes", kind.bytes);
   json.set("byte_bits", kind.byte_bits);
@@ -42,7 +42,7 @@ std::string entropy_table(const synth::SynthReport& report) {
                    ">ratio bound", ">exponent bits"});
   for (const synth::KindEntropy& kind : report.entropies) {
     table.add_row({std::string(synth::weight_kind_name(kind.kind)),
-                   std::string(synth::encoding_name(kind.encoding)), std::to_string(kind.tensors),
+                   std::string(encode::encoding_name(kind.encoding)), std::to_string(kind.tensors),
                    format_size(kind.bytes), format_fixed(kind.byte_bits, 2),
                    format_fixed(kind.byte_bits_min, 2), format_fixed(kind.byte_bits_max, 2),
                    format_fixed(ratio_of(kind.byte_bits), 2),
@@ -81,7 +81,7 @@ int print_report(const SynthArguments& arguments, const synth::SynthReport& repo
 int run_synth(SynthArguments& arguments, const Session& session) {
   synth::SynthOptions& options = arguments.options;
   options.architecture = *synth::find_architecture(arguments.model);
-  options.scheme = *synth::find_encoding(arguments.scheme);
+  options.scheme = *encode::find_encoding(arguments.scheme);
   const std::string extension = std::filesystem::path(arguments.output).extension();
   if (extension != ".safetensors" && extension != ".gguf") {
     return fail_usage(

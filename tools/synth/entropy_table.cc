@@ -1,11 +1,10 @@
 #include "tools/synth/entropy_table.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <numeric>
 
 #include "format/base/bytes.h"
+#include "tools/encode/entropy.h"
 
 namespace qload::synth {
 
@@ -29,18 +28,6 @@ void ByteCounts::merge(const ByteCounts& other) {
   }
 }
 
-double entropy_bits(std::span<const uint64_t, 256> counts) {
-  const auto total =
-      static_cast<double>(std::accumulate(counts.begin(), counts.end(), uint64_t{0}));
-  double bits = 0;
-  for (const uint64_t count : counts) {
-    if (count == 0) continue;
-    const double share = static_cast<double>(count) / total;
-    bits -= share * std::log2(share);
-  }
-  return bits;
-}
-
 std::vector<KindEntropy> summarize_entropies(std::span<const TensorCounts> tensors) {
   std::vector<KindEntropy> kinds;
   for (const TensorCounts& tensor : tensors) {
@@ -48,7 +35,7 @@ std::vector<KindEntropy> summarize_entropies(std::span<const TensorCounts> tenso
       return k.kind == tensor.kind && k.encoding == tensor.encoding;
     };
     auto kind = std::find_if(kinds.begin(), kinds.end(), same);
-    const double bits = entropy_bits(tensor.counts.bytes);
+    const double bits = encode::entropy_bits(tensor.counts.bytes);
     if (kind == kinds.end()) {
       KindEntropy first;
       first.kind = tensor.kind;
@@ -62,7 +49,7 @@ std::vector<KindEntropy> summarize_entropies(std::span<const TensorCounts> tenso
     kind->tensors += 1;
     kind->bytes += bytes;
     kind->byte_bits += bits * weight;
-    kind->exponent_bits += entropy_bits(tensor.counts.exponents) * weight;
+    kind->exponent_bits += encode::entropy_bits(tensor.counts.exponents) * weight;
     kind->byte_bits_min = std::min(kind->byte_bits_min, bits);
     kind->byte_bits_max = std::max(kind->byte_bits_max, bits);
   }

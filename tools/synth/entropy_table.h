@@ -7,10 +7,12 @@
 #include <span>
 #include <vector>
 
+#include "tools/encode/weight_encoding.h"
 #include "tools/synth/architecture.h"
-#include "tools/synth/weight_encoding.h"
 
 namespace qload::synth {
+
+using encode::Encoding;
 
 /// How often each symbol of one tensor occurs. Built in pieces by several threads, then merged.
 struct ByteCounts {
@@ -20,9 +22,6 @@ struct ByteCounts {
   void count(Encoding encoding, std::span<const std::byte> encoded);
   void merge(const ByteCounts& other);
 };
-
-/// Order-0 entropy in bits for each symbol.
-double entropy_bits(std::span<const uint64_t, 256> counts);
 
 /// Tensors of one kind and encoding together. Entropies are means over tensors, by bytes.
 struct KindEntropy {

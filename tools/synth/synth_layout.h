@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "qload/result.h"
+#include "tools/encode/weight_encoding.h"
 #include "tools/synth/architecture.h"
-#include "tools/synth/weight_encoding.h"
 
 namespace qload::synth {
+
+using encode::Encoding;
 
 /// A weight with its encoding and its place in the file.
 struct PlacedWeight {

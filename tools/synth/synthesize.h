@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "qload/result.h"
+#include "tools/encode/weight_encoding.h"
 #include "tools/synth/architecture.h"
 #include "tools/synth/entropy_table.h"
-#include "tools/synth/weight_encoding.h"
 
 namespace qload::synth {
+
+using encode::Encoding;
 
 struct SynthOptions {
   Architecture architecture;

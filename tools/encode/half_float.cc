@@ -1,13 +1,10 @@
-#include "tools/synth/half_float.h"
+#include "tools/encode/half_float.h"
 
 #include <bit>
-#include <cmath>
 
-namespace qload::synth {
+namespace qload::encode {
 namespace {
 
-constexpr int kFractionBits = 10;
-constexpr int kExponentMin = -14;  // Of normal halves; below it the steps stay the same.
 constexpr uint16_t kSign = 0x8000;
 
 }  // namespace
@@ -30,18 +27,14 @@ uint16_t to_half(float value) {
 }
 
 float float_of_half(uint16_t half) {
-  const int exponent = (half >> kFractionBits) & 31;
-  const int fraction = half & 1023;
-  float magnitude;
-  if (exponent == 31) {
-    magnitude = fraction == 0 ? INFINITY : NAN;
-  } else if (exponent == 0) {
-    magnitude = std::ldexp(static_cast<float>(fraction), kExponentMin - kFractionBits);
-  } else {
-    magnitude = std::ldexp(static_cast<float>(fraction + 1024),
-                           exponent - 1 + kExponentMin - kFractionBits);
+  const uint32_t sign = static_cast<uint32_t>(half & kSign) << 16;
+  const uint32_t magnitude = static_cast<uint32_t>(half & ~kSign) << 13;
+  if (magnitude >= 0x0F80'0000) {  // Infinity and NaN: the float's exponent has three bits more.
+    return std::bit_cast<float>(sign | 0x7F80'0000 | magnitude);
   }
-  return (half & kSign) != 0 ? -magnitude : magnitude;
+  // The exponents' biases differ by 112. The product is exact, and right for subnormal halves too.
+  return std::bit_cast<float>(sign |
+                              std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f));
 }
 
-}  // namespace qload::synth
+}  // namespace qload::encode

@@ -9,7 +9,7 @@
 
 #include "qload/tensor.h"
 
-namespace qload::synth {
+namespace qload::encode {
 
 enum class Encoding : uint8_t { kF32, kF16, kBF16, kInt8Tensor, kInt8Channel, kQ8_0, kQ4_0, kQ4_K };
 
@@ -30,4 +30,4 @@ bool has_scales(Encoding encoding);
 float encode_row(Encoding encoding, std::span<const float> row, float absolute_max,
                  std::span<std::byte> out);
 
-}  // namespace qload::synth
+}  // namespace qload::encode

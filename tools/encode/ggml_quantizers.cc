@@ -1,4 +1,4 @@
-#include "tools/synth/ggml_quantizers.h"
+#include "tools/encode/ggml_quantizers.h"
 
 #include <algorithm>
 #include <array>
@@ -7,9 +7,9 @@
 
 #include "format/base/assert.h"
 #include "format/base/bytes.h"
-#include "tools/synth/half_float.h"
+#include "tools/encode/half_float.h"
 
-namespace qload::synth {
+namespace qload::encode {
 namespace {
 
 constexpr size_t kSmallBlock = 32;  // Elements of Q8_0 and Q4_0 blocks, and of Q4_K's sub-blocks.
@@ -21,16 +21,29 @@ std::byte low_byte(int value) { return static_cast<std::byte>(value & 255); }
 
 int nearest(float value) { return static_cast<int>(std::nearbyint(value)); }
 
-float inverse(float value) { return value == 0 ? 0 : 1 / value; }
+/// 0 where a float has none: of zero, and of values below 2^-128, whose halves are zero anyway.
+float inverse(float value) {
+  const float result = 1 / value;
+  return std::isfinite(result) ? result : 0;
+}
+
+/// As std::round, ties away from zero, for numbers that fit an int; but vectors can do it. Adding
+/// a half would be wrong for 0.49999997.
+int nearest_away(float value) {
+  const int whole = static_cast<int>(value);
+  const float rest = value - static_cast<float>(whole);
+  return whole + static_cast<int>(rest >= 0.5f) - static_cast<int>(rest <= -0.5f);
+}
 
 // F16 scale, then 32 signed bytes.
 void quantize_q8_0(std::span<const float> weights, std::span<std::byte> block) {
   float largest = 0;
   for (const float weight : weights) largest = std::max(largest, std::fabs(weight));
   const float scale = largest / 127;
+  const float factor = inverse(scale);
   store_le(block.data(), to_half(scale));
   for (size_t i = 0; i < kSmallBlock; ++i) {
-    block[2 + i] = low_byte(static_cast<int>(std::round(weights[i] * inverse(scale))));
+    block[2 + i] = low_byte(nearest_away(weights[i] * factor));
   }
 }
 
@@ -43,8 +56,9 @@ void quantize_q4_0(std::span<const float> weights, std::span<std::byte> block) {
   }
   const float scale = largest / -8;
   store_le(block.data(), to_half(scale));
+  const float factor = inverse(scale);
   const auto quant = [&](float weight) {
-    return std::min(kQuantMax, static_cast<int>(weight * inverse(scale) + 8.5f));
+    return std::min(kQuantMax, static_cast<int>(weight * factor + 8.5f));
   };
   for (size_t i = 0; i < kSmallBlock / 2; ++i) {
     block[2 + i] = low_byte(quant(weights[i]) | quant(weights[i + kSmallBlock / 2]) << 4);
@@ -172,4 +186,4 @@ void quantize_block(DType dtype, std::span<const float> weights, std::span<std::
   quantize_q4_k(weights, block);
 }
 
-}  // namespace qload::synth
+}  // namespace qload::encode

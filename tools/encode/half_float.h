@@ -3,10 +3,10 @@
 
 #include <cstdint>
 
-namespace qload::synth {
+namespace qload::encode {
 
 /// The nearest half, ties to even; infinity from 65520 on.
 uint16_t to_half(float value);
 float float_of_half(uint16_t half);
 
-}  // namespace qload::synth
+}  // namespace qload::encode
