@@ -21,7 +21,7 @@ class ModelFactsTest : public ::testing::Test {
                           const std::filesystem::path& config = {}) {
     auto file = ModelFile::open(model);
     if (!file.ok()) return file.error();
-    auto facts = read_model_facts(*file, config);
+    auto facts = read_model_facts(*file, {.config = config});
     if (!facts.ok()) return facts.error();
     return facts->config.layer_count;
   }

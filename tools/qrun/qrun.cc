@@ -25,10 +25,16 @@ namespace {
 
 Result<std::vector<uint32_t>> make_prompt(const RunArguments& arguments, const ModelFacts& facts) {
   if (!arguments.tokens.empty()) return arguments.tokens;
-  if (facts.tokenizer) return facts.tokenizer->encode(arguments.prompt.value_or(""));
-  if (arguments.prompt) {
+  if (facts.tokenizer) {
+    QLOAD_TRY(auto tokens, facts.tokenizer->encode(arguments.prompt.value_or("")));
+    if (!tokens.empty()) return tokens;
+  } else if (arguments.prompt && !facts.tokenizer_refusal.empty()) {
+    return Error(ErrorCode::kUnsupported,
+                 text(facts.tokenizer_refusal, "; --tokens takes numbers"));
+  } else if (arguments.prompt) {
     return Error(ErrorCode::kInvalidArgument,
-                 text(quote(arguments.model), " has no vocabulary; --tokens takes numbers"));
+                 text(quote(arguments.model),
+                      " has no vocabulary; --tokenizer names one, --tokens takes numbers"));
   }
   return std::vector<uint32_t>{facts.config.begin_token.value_or(0)};
 }
@@ -85,7 +91,8 @@ Status choose_memory(const RunArguments& arguments, const ModelConfig& config, u
 
 Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
   QLOAD_TRY(const ModelFile model, ModelFile::open(arguments.model));
-  QLOAD_TRY(const ModelFacts facts, read_model_facts(model, arguments.config));
+  QLOAD_TRY(const ModelFacts facts,
+            read_model_facts(model, {arguments.config, arguments.tokenizer}));
   auto plan = plan_weights(model.tensors(), facts.config);
   if (!plan.ok()) return plan.error().at(quote(arguments.model));
 
