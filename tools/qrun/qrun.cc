@@ -78,12 +78,13 @@ Result<StreamRates> read_rates(const std::string& target) {
 }
 
 /// Divides the budget of streamed weights.
-Status choose_memory(const RunArguments& arguments, const ModelConfig& config, uint32_t positions,
+Status choose_memory(const RunArguments& arguments, const ModelFacts& facts, uint32_t positions,
                      WeightOptions& options, RunReport& report) {
   if (options.mode != WeightMode::kStreamed) return Ok{};
+  uint64_t bytes = Transformer::memory_bytes(facts.config, positions);
+  if (facts.tokenizer) bytes += facts.tokenizer->memory_bytes();
   QLOAD_TRY(const MemoryShare share,
-            share_memory(arguments.budget_bytes, Transformer::memory_bytes(config, positions),
-                         options.thread_count));
+            share_memory(arguments.budget_bytes, bytes, options.thread_count));
   options.budget_bytes = share.weight_bytes;
   report.engine_bytes = share.engine_bytes;
   return Ok{};
@@ -109,7 +110,7 @@ Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
   arguments.source.thread_count = arguments.threads;
   arguments.source.stop = std::move(stop);
   QLOAD_TRY(arguments.source.rates, read_rates(arguments.target));
-  QLOAD_CHECK(choose_memory(arguments, facts.config, positions, arguments.source, report));
+  QLOAD_CHECK(choose_memory(arguments, facts, positions, arguments.source, report));
   auto source = open_weights(model, *plan, arguments.source);
   if (!source.ok()) {
     if (source.error().code() != ErrorCode::kBudgetTooSmall) return source.error();

@@ -30,6 +30,9 @@ class Tokenizer {
   /// All of them. The space that encode puts before a text is taken away.
   std::string decode(std::span<const uint32_t> tokens) const;
 
+  /// About what it takes, rather more.
+  virtual uint64_t memory_bytes() const;
+
  protected:
   /// `pieces` is what each token adds to a text.
   Tokenizer(std::vector<std::string> pieces, bool space_first)

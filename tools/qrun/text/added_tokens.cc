@@ -9,15 +9,15 @@
 namespace qload::qrun {
 namespace {
 
-/// Where the white space begins that `text` ends with.
-size_t space_begin(std::string_view text) {
-  size_t begin = 0;
-  for (size_t at = 0; at < text.size();) {
-    const Character character = character_at(text, at);
-    at += character.bytes;
-    if (character.kind != CharacterKind::kSpace) begin = at;
+/// Where the white space begins that stands before `end`, at `begin` or behind it.
+size_t space_begin(std::string_view text, size_t begin, size_t end) {
+  while (end > begin) {
+    size_t last = end - 1;
+    while ((static_cast<uint8_t>(text[last]) & 0xC0) == 0x80) --last;
+    if (character_at(text, last).kind != CharacterKind::kSpace) break;
+    end = last;
   }
-  return begin;
+  return end;
 }
 
 }  // namespace
@@ -80,7 +80,7 @@ std::vector<TextPart> AddedTokens::split(std::string_view text) const {
     size_t begin = at;
     size_t end = at + found->text.size();
     at = end;
-    if (found->takes_space_before) begin = std::max(space_begin(text.substr(0, begin)), rest);
+    if (found->takes_space_before) begin = space_begin(text, rest, begin);
     if (found->takes_space_after) end = run_end(text, end, CharacterKind::kSpace);
     if (rest < begin) parts.push_back({.text = text.substr(rest, begin - rest)});
     parts.push_back({.text = text.substr(begin, end - begin), .token = found->token});

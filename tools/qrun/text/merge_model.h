@@ -44,6 +44,9 @@ class MergeModel {
   /// REQUIRES: valid UTF-8.
   Status encode(std::string_view word, std::vector<uint32_t>& tokens) const;
 
+  /// What the merges take.
+  uint64_t merge_bytes() const { return merges_.size() * sizeof(Merge); }
+
  private:
   struct Merge {
     uint64_t pair;  // The left token in the upper half.

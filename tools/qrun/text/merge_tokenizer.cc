@@ -18,6 +18,10 @@ MergeTokenizer::MergeTokenizer(MergeVocabulary vocabulary)
     : Tokenizer(std::move(vocabulary.pieces), vocabulary.space_first),
       vocabulary_(std::move(vocabulary)) {}
 
+uint64_t MergeTokenizer::memory_bytes() const {
+  return Tokenizer::memory_bytes() + vocabulary_.model.merge_bytes();
+}
+
 Result<std::vector<uint32_t>> MergeTokenizer::encode(std::string_view input) const {
   if (const size_t at = find_not_utf8(input); at != std::string_view::npos) {
     return Error(ErrorCode::kInvalidArgument, text("the text is not UTF-8 from its byte ", at,

@@ -38,6 +38,7 @@ class MergeTokenizer final : public Tokenizer {
  public:
   explicit MergeTokenizer(MergeVocabulary vocabulary);
   Result<std::vector<uint32_t>> encode(std::string_view text) const override;
+  uint64_t memory_bytes() const override;
 
  private:
   /// Text between the added tokens of the first kind.

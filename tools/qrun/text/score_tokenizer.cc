@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "format/base/format_text.h"
+#include "tools/qrun/text/piece_text.h"
 #include "tools/qrun/text/symbol_joins.h"
 
 namespace qload::qrun {
@@ -24,8 +25,9 @@ ScoreTokenizer::ScoreTokenizer(ScoreVocabulary vocabulary)
       vocabulary_(std::move(vocabulary)) {}
 
 Result<std::vector<uint32_t>> ScoreTokenizer::encode(std::string_view plain) const {
+  // A sign for a space is a space, as it is to SentencePiece, which writes all spaces so.
   const std::string input =
-      (vocabulary_.space_first && !plain.empty() ? " " : "") + std::string(plain);
+      (vocabulary_.space_first && !plain.empty() ? " " : "") + with_plain_spaces(plain);
   const auto find = [&](size_t begin, size_t bytes) {
     const auto found = vocabulary_.numbers.find(std::string_view(input).substr(begin, bytes));
     return found == vocabulary_.numbers.end() ? kNoToken : found->second;
