@@ -49,7 +49,9 @@ class Bridge : public nlohmann::json_sax<nlohmann::json> {
   std::optional<Error> take_error() { return std::move(error_); }
 
   bool null() override { return scalar({}); }
-  bool boolean(bool) override { return scalar({.kind = JsonScalar::Kind::kBool}); }
+  bool boolean(bool value) override {
+    return scalar({.kind = JsonScalar::Kind::kBool, .number = value ? 1u : 0u});
+  }
   bool number_integer(number_integer_t) override { return scalar({JsonScalar::Kind::kOther}); }
   bool number_unsigned(number_unsigned_t number) override {
     return scalar({.kind = JsonScalar::Kind::kUnsigned, .number = number});

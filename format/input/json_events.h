@@ -22,7 +22,7 @@ struct JsonScalar {
     kString,
   };
   Kind kind = Kind::kNull;
-  uint64_t number = 0;    ///< Of kUnsigned.
+  uint64_t number = 0;    ///< Of kUnsigned; of kBool 0 or 1.
   std::string_view text;  ///< Of kString: decoded UTF-8. Lives until the call returns.
 };
 /// For messages: "a string".

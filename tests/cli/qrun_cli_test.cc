@@ -103,6 +103,53 @@ TEST(CliQrun, PrintsTokensAndTimes) {
   EXPECT_THAT(result.err, HasSubstr("memory peak"));
 }
 
+/// A byte-level tokenizer.json in which "ab" is token 2.
+nlohmann::json tokenizer_json() {
+  return nlohmann::json::parse(R"({
+      "version": "1.0",
+      "added_tokens": [],
+      "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+      "decoder": {"type": "ByteLevel"},
+      "model": {"vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}})");
+}
+
+TEST(CliQrun, TextByATokenizerFile) {
+  const TempDirectory directory;
+  const std::string model = directory / "tiny.safetensors";
+  expect_success({"synth", "-o", model, "--model", "tiny"});
+  const auto run = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {model, "-n", "4", "--json"});
+    const ToolResult result = run_qrun(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return parse_output(result);
+  };
+  const nlohmann::json by_number = run({"--tokens", "2,2,0"});
+  EXPECT_EQ(by_number.value("text", ""), "");
+  write_file(directory / "named.json", tokenizer_json().dump());
+  const nlohmann::json named = run({"--prompt", "ababa", "--tokenizer", directory / "named.json"});
+  EXPECT_EQ(named["prompt_token_count"], 3);
+  EXPECT_EQ(named["tokens"], by_number["tokens"]);
+  EXPECT_TRUE(named["text"].is_string());
+  write_file(directory / "tokenizer.json", tokenizer_json().dump());
+  EXPECT_EQ(run({"--prompt", "ababa"})["tokens"], by_number["tokens"]);
+  // A file that puts no begin token first gives nothing for no text: the model's is taken.
+  EXPECT_EQ(run({"--prompt", ""})["prompt_token_count"], 1);
+
+  // One that is found and not understood stands only in the way of text.
+  nlohmann::json other = tokenizer_json();
+  other["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
+  write_file(directory / "tokenizer.json", other.dump());
+  EXPECT_EQ(run({"--tokens", "2,2,0"})["tokens"], by_number["tokens"]);
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{model, "--prompt", "a"},
+        {model, "--tokens", "2", "--tokenizer", directory / "tokenizer.json"}}) {
+    const ToolResult refused = run_qrun(arguments);
+    EXPECT_EQ(refused.exit_code, 4) << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr("BertPreTokenizer"));
+    EXPECT_EQ(refused.out, "");
+  }
+}
+
 TEST(CliQrun, ExitCodesSayWhatIsWrong) {
   const TempDirectory directory;
   write_file(directory / "bad.gguf", "GGUF");
@@ -122,6 +169,8 @@ TEST(CliQrun, ExitCodesSayWhatIsWrong) {
       {{tiny, "--weights", "other"}, 2, "other"},
       {{tiny, "--prompt", "a", "--tokens", "1"}, 2, "excludes"},
       {{tiny, "--prompt", "a"}, 2, "no vocabulary"},
+      {{tiny, "--tokenizer", directory / "absent.json"}, 5, "absent.json"},
+      {{tiny, "--tokenizer", directory / "raw.bin"}, 3, "raw.bin"},
       {{tiny, "--tokens", "2048"}, 2, "not in the vocabulary of 2048"},
       {{tiny + ".qpk", "--weights", "mmap"}, 2, "is packed"},
       {{tiny, "--weights", "stream", "--budget", "1G"}, 2, "is not packed"},

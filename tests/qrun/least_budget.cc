@@ -24,7 +24,7 @@ uint64_t number_before(std::string_view message, std::string_view words) {
 Status open_with_budget(const std::filesystem::path& container, const std::filesystem::path& config,
                         uint64_t budget_bytes) {
   QLOAD_TRY(const auto file, qrun::ModelFile::open(container));
-  QLOAD_TRY(const auto facts, qrun::read_model_facts(file, config));
+  QLOAD_TRY(const auto facts, qrun::read_model_facts(file, {.config = config}));
   QLOAD_TRY(const auto plan, qrun::plan_weights(file.tensors(), facts.config));
   const qrun::WeightOptions options{.mode = qrun::WeightMode::kStreamed,
                                     .budget_bytes = budget_bytes};

@@ -28,7 +28,8 @@ std::vector<uint32_t> run(const std::filesystem::path& path, const std::filesyst
   EXPECT_TRUE(file.ok()) << (file.ok() ? "" : file.error().message());
   if (!file.ok()) return {};
   const bool has_config = file->format() == "gguf";
-  const auto facts = read_model_facts(*file, has_config ? std::filesystem::path() : config);
+  const auto facts =
+      read_model_facts(*file, {.config = has_config ? std::filesystem::path() : config});
   EXPECT_TRUE(facts.ok()) << (facts.ok() ? "" : facts.error().message());
   if (!facts.ok()) return {};
   const auto plan = plan_weights(file->tensors(), facts->config);

@@ -1,6 +1,7 @@
 // Text to tokens and back: joins by score, bytes for what is unknown, hostile vocabularies.
 #include "tools/qrun/tokenizer.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "format/base/format_text.h"
@@ -41,11 +42,11 @@ struct Vocabulary {
   }
 };
 
-Result<std::optional<Tokenizer>> read(const Vocabulary& vocabulary, uint32_t size) {
+Result<std::unique_ptr<const Tokenizer>> read(const Vocabulary& vocabulary, uint32_t size) {
   const std::vector<std::byte> header = vocabulary.header();
   const auto values = GgufValues::parse(header);
   if (!values.ok()) return values.error();
-  return Tokenizer::read_gguf(*values, size);
+  return read_tokenizer_gguf(*values, size);
 }
 
 TEST(Tokenizer, JoinsTheHighestScoreFirst) {
@@ -93,13 +94,16 @@ TEST(Tokenizer, RefusesVocabulariesThatDisagree) {
   EXPECT_FALSE(read(v, 5).ok());
 }
 
-TEST(Tokenizer, OtherKindsOfVocabularyAreNone) {
+TEST(Tokenizer, OtherKindsOfVocabularyAreNamed) {
   test::GgufBuilder builder;
-  builder.add_string("tokenizer.ggml.model", "gpt2");
+  builder.add_string("tokenizer.ggml.model", "bert");
   const std::vector<std::byte> header = builder.build();
   const auto values = GgufValues::parse(header);
   ASSERT_TRUE(values.ok());
-  EXPECT_FALSE(Tokenizer::read_gguf(*values, 10).value());
+  const auto other = read_tokenizer_gguf(*values, 10);
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code(), ErrorCode::kUnsupported);
+  EXPECT_THAT(std::string(other.error().message()), ::testing::HasSubstr("bert"));
 }
 
 TEST(Tokenizer, RealVocabularyGivesTextBack) {

@@ -8,8 +8,8 @@
 namespace qload::qrun {
 namespace {
 
-// What a process has beside weights, caches and activations: code and its libraries, tokenizer and
-// index, io_uring's and the threads' stacks, and for each thread what a decoder takes (a chunk of
+// What a process has beside weights, caches and activations: code and its libraries, the index,
+// io_uring's and the threads' stacks, and for each thread what a decoder takes (a chunk of
 // 1 MiB where zstd decodes under a filter). docs/integration.md has the measurement.
 constexpr uint64_t kProcessBytes = 12u << 20;
 constexpr uint64_t kThreadBytes = 2u << 20;

@@ -14,8 +14,8 @@ struct MemoryShare {
 };
 
 /// Divides `budget_bytes`; 0 stands for what the process's control groups still leave it.
-/// `transformer_bytes` is Transformer::memory_bytes. kInvalidArgument when there is no budget and
-/// no limit either; kBudgetTooSmall when nothing is left for weights.
+/// `transformer_bytes` is Transformer::memory_bytes, and the tokenizer's. kInvalidArgument when
+/// there is no budget and no limit either; kBudgetTooSmall when nothing is left for weights.
 Result<MemoryShare> share_memory(uint64_t budget_bytes, uint64_t transformer_bytes,
                                  uint32_t thread_count);
 

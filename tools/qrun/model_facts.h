@@ -2,7 +2,8 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
+#include <memory>
+#include <string>
 
 #include "qload/result.h"
 #include "tools/qrun/model_config.h"
@@ -13,15 +14,24 @@ namespace qload::qrun {
 
 struct ModelFacts {
   ModelConfig config;
-  std::optional<Tokenizer> tokenizer;  ///< Nothing where the model carries no vocabulary.
+  std::unique_ptr<const Tokenizer> tokenizer;  ///< Null where no vocabulary is to be had.
+  /// Why the one that was found is not used; empty where none was.
+  std::string tokenizer_refusal;
 };
 
-/// Reads both. The configuration is, in this order: `config_path` when it is not empty; the
+/// Files named by the user. Empty: what comes with the model.
+struct FactPaths {
+  std::filesystem::path config;
+  std::filesystem::path tokenizer;
+};
+
+/// Reads both. The configuration is, in this order: `paths.config`; the
 /// key-values of a GGUF header; "config" in a safetensors header's __metadata__; the config.json
 /// that was packed with the model; the config.json beside it. kNotFound when there is none. For a
-/// GGUF model `config_path` is kInvalidArgument: its header decides. kUnsupported for a file that
-/// is no model.
-Result<ModelFacts> read_model_facts(const ModelFile& model,
-                                    const std::filesystem::path& config_path);
+/// GGUF model `paths.config` is kInvalidArgument: its header decides. The vocabulary is
+/// `paths.tokenizer`; that of a GGUF header; the tokenizer.json that was packed with the model; the
+/// one beside it. One of a kind unknown here is passed over, unless `paths` names it.
+/// kUnsupported for a file that is no model.
+Result<ModelFacts> read_model_facts(const ModelFile& model, const FactPaths& paths);
 
 }  // namespace qload::qrun

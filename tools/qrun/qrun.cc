@@ -25,10 +25,16 @@ namespace {
 
 Result<std::vector<uint32_t>> make_prompt(const RunArguments& arguments, const ModelFacts& facts) {
   if (!arguments.tokens.empty()) return arguments.tokens;
-  if (facts.tokenizer) return facts.tokenizer->encode(arguments.prompt.value_or(""));
-  if (arguments.prompt) {
+  if (facts.tokenizer) {
+    QLOAD_TRY(auto tokens, facts.tokenizer->encode(arguments.prompt.value_or("")));
+    if (!tokens.empty()) return tokens;
+  } else if (arguments.prompt && !facts.tokenizer_refusal.empty()) {
+    return Error(ErrorCode::kUnsupported,
+                 text(facts.tokenizer_refusal, "; --tokens takes numbers"));
+  } else if (arguments.prompt) {
     return Error(ErrorCode::kInvalidArgument,
-                 text(quote(arguments.model), " has no vocabulary; --tokens takes numbers"));
+                 text(quote(arguments.model),
+                      " has no vocabulary; --tokenizer names one, --tokens takes numbers"));
   }
   return std::vector<uint32_t>{facts.config.begin_token.value_or(0)};
 }
@@ -72,12 +78,13 @@ Result<StreamRates> read_rates(const std::string& target) {
 }
 
 /// Divides the budget of streamed weights.
-Status choose_memory(const RunArguments& arguments, const ModelConfig& config, uint32_t positions,
+Status choose_memory(const RunArguments& arguments, const ModelFacts& facts, uint32_t positions,
                      WeightOptions& options, RunReport& report) {
   if (options.mode != WeightMode::kStreamed) return Ok{};
+  uint64_t bytes = Transformer::memory_bytes(facts.config, positions);
+  if (facts.tokenizer) bytes += facts.tokenizer->memory_bytes();
   QLOAD_TRY(const MemoryShare share,
-            share_memory(arguments.budget_bytes, Transformer::memory_bytes(config, positions),
-                         options.thread_count));
+            share_memory(arguments.budget_bytes, bytes, options.thread_count));
   options.budget_bytes = share.weight_bytes;
   report.engine_bytes = share.engine_bytes;
   return Ok{};
@@ -85,7 +92,8 @@ Status choose_memory(const RunArguments& arguments, const ModelConfig& config, u
 
 Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
   QLOAD_TRY(const ModelFile model, ModelFile::open(arguments.model));
-  QLOAD_TRY(const ModelFacts facts, read_model_facts(model, arguments.config));
+  QLOAD_TRY(const ModelFacts facts,
+            read_model_facts(model, {arguments.config, arguments.tokenizer}));
   auto plan = plan_weights(model.tensors(), facts.config);
   if (!plan.ok()) return plan.error().at(quote(arguments.model));
 
@@ -102,7 +110,7 @@ Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
   arguments.source.thread_count = arguments.threads;
   arguments.source.stop = std::move(stop);
   QLOAD_TRY(arguments.source.rates, read_rates(arguments.target));
-  QLOAD_CHECK(choose_memory(arguments, facts.config, positions, arguments.source, report));
+  QLOAD_CHECK(choose_memory(arguments, facts, positions, arguments.source, report));
   auto source = open_weights(model, *plan, arguments.source);
   if (!source.ok()) {
     if (source.error().code() != ErrorCode::kBudgetTooSmall) return source.error();

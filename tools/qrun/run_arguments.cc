@@ -57,7 +57,7 @@ std::string misplaced_option(const CLI::App& app, const std::string& weights) {
 
 void add_prompt_options(CLI::App& app, RunArguments& a) {
   CLI::Option* prompt =
-      app.add_option("--prompt", a.prompt, "Text to go on from; needs a GGUF vocabulary");
+      app.add_option("--prompt", a.prompt, "Text to go on from; needs a vocabulary");
   CLI::Option* tokens = app.add_option("--tokens", a.tokens, "Tokens to go on from: 1,403,407")
                             ->delimiter(',')
                             ->allow_extra_args(false);
@@ -98,6 +98,8 @@ void add_weight_options(CLI::App& app, RunArguments& a) {
                "With stream: keep stored bytes in memory where that makes passes shorter");
   app.add_option("--target", a.target, "With stream: the device, a profile's name or file");
   app.add_option("--config", a.config, "config.json of a model that carries none");
+  app.add_option("--tokenizer", a.tokenizer,
+                 "tokenizer.json (default: the model's own vocabulary, or the one beside it)");
   app.add_option("--threads", a.threads, "Threads (default: one for each processor)")
       ->check(CLI::Range(0u, 1024u));
 }

@@ -13,7 +13,8 @@ namespace qload::qrun {
 
 struct RunArguments {
   std::string model;
-  std::string config;  // Empty: found with the model.
+  std::string config;     // Empty: found with the model.
+  std::string tokenizer;  // The same.
   std::optional<std::string> prompt;
   std::vector<uint32_t> tokens;
   uint32_t token_count = 128;

@@ -1,12 +1,12 @@
-// Tokenizer: text to tokens and back, with the vocabulary of a GGUF file.
+// Tokenizer: text to tokens and back, with the vocabulary of a GGUF or tokenizer.json file.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "qload/result.h"
@@ -14,42 +14,47 @@
 
 namespace qload::qrun {
 
-/// The byte-pair vocabulary of SentencePiece, as llama.cpp keeps it ("tokenizer.ggml.model" is
-/// "llama"): the pair of neighbours whose joined piece has the highest score is joined first, and a
-/// character without a piece becomes its bytes. Immutable; any thread may use it.
+/// A vocabulary and its way of cutting a text. Immutable; any thread may use it.
 class Tokenizer {
  public:
-  /// Nothing when the header has no vocabulary with scores, or one of another kind. kCorrupt when
-  /// its arrays disagree with each other or with `vocabulary_size`.
-  static Result<std::optional<Tokenizer>> read_gguf(const GgufValues& values,
-                                                    uint32_t vocabulary_size);
+  virtual ~Tokenizer() = default;
 
-  /// `text` as tokens, begun with the begin token where the vocabulary asks for it. kUnsupported
-  /// when a byte has no token.
-  Result<std::vector<uint32_t>> encode(std::string_view text) const;
+  /// `text` as tokens, with those before and after it that the vocabulary's file asks for. Maybe
+  /// none. kUnsupported when a part of it has no token, kInvalidArgument for what is not UTF-8
+  /// where the vocabulary needs that.
+  virtual Result<std::vector<uint32_t>> encode(std::string_view text) const = 0;
 
-  /// What `token` adds to a text: nothing for control tokens, one byte for byte tokens.
-  /// REQUIRES: token less than the vocabulary's size.
+  /// What `token` adds to a text: nothing for control tokens and for those that the vocabulary does
+  /// not have, one byte for byte tokens.
   std::string decode(uint32_t token) const;
   /// All of them. The space that encode puts before a text is taken away.
   std::string decode(std::span<const uint32_t> tokens) const;
 
- private:
-  enum class Kind : uint8_t { kNormal, kControl, kByte };
-  struct Piece {
-    std::string text;  // With plain spaces.
-    float score = 0;
-    Kind kind = Kind::kNormal;
-  };
-  Status add_pieces(const std::vector<std::string_view>& texts, const std::vector<float>& scores,
-                    const std::vector<int32_t>& types);
-  void index_pieces();
+  /// About what it takes, rather more.
+  virtual uint64_t memory_bytes() const;
 
-  std::vector<Piece> pieces_;
-  std::unordered_map<std::string, uint32_t> by_text_;  // Normal pieces.
-  std::vector<uint32_t> byte_tokens_;                  // 256 of them, or none.
-  std::optional<uint32_t> begin_token_;                // Where texts begin with it.
-  bool space_first_ = true;
+ protected:
+  /// `pieces` is what each token adds to a text.
+  Tokenizer(std::vector<std::string> pieces, bool space_first)
+      : pieces_(std::move(pieces)), space_first_(space_first) {}
+
+ private:
+  std::vector<std::string> pieces_;
+  bool space_first_;
 };
+
+/// The vocabulary in a GGUF header: SentencePiece's with scores ("tokenizer.ggml.model" is "llama")
+/// or a byte-level one with merges ("gpt2"). Null when the header has none. kUnsupported for other
+/// kinds, and for byte-level ones that cut words ("tokenizer.ggml.pre") in a way unknown here.
+/// kCorrupt when its arrays disagree with each other or with `vocabulary_size`.
+Result<std::unique_ptr<const Tokenizer>> read_tokenizer_gguf(const GgufValues& values,
+                                                             uint32_t vocabulary_size);
+
+/// A Hugging Face tokenizer.json: byte-pair encoding with merges, byte-level or with
+/// SentencePiece's spaces and bytes. kUnsupported, with its name, for whatever the file asks for
+/// that is not done here exactly as the tokenizers library does it, and for tokens that are not
+/// among the model's `vocabulary_size`. kCorrupt for what is no such file.
+Result<std::unique_ptr<const Tokenizer>> read_tokenizer_json(std::string_view json,
+                                                             uint32_t vocabulary_size);
 
 }  // namespace qload::qrun
