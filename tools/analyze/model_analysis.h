@@ -52,8 +52,8 @@ struct StreamEntropy {
   double bits_per_byte() const { return bytes == 0 ? 0 : bits / static_cast<double>(bytes); }
 };
 
-/// What splitting by one filter gives: `none` for the bytes as they stand, byte planes, float planes
-/// (byte planes with the sign rotated to the lowest bit) or the fields of ggml's blocks.
+/// What splitting by one filter gives: `none` for the bytes as they stand, byte planes, float
+/// planes (byte planes with the sign rotated to the lowest bit) or the fields of ggml's blocks.
 struct FilterEntropy {
   FilterId filter = FilterId::kNone;
   uint32_t stream_count = 1;
@@ -92,8 +92,8 @@ struct PackedFigures {
   std::vector<FormShare> forms;   ///< Largest first: the recipe.
 };
 
-/// The figures of one tensor, or of all tensors of a kind, a layer or the model. Sums, so that those
-/// of groups are those of their tensors together.
+/// The figures of one tensor, or of all tensors of a kind, a layer or the model. Sums, so that
+/// those of groups are those of their tensors together.
 struct Figures {
   uint64_t tensor_count = 0;
   uint64_t value_count = 0;
