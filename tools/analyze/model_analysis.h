@@ -173,8 +173,8 @@ struct TensorAnalysis {
   std::vector<uint64_t> shape;
   uint32_t stack = kNoLayer;
   uint32_t layer = kNoLayer;
-  /// The tensor that has the same bytes and stands before it, by number; its own figures are those,
-  /// and groups count its stored bytes as 0.
+  /// The tensor that has the same bytes and stands before it, by number. Its own figures are those,
+  /// and kinds, layers and the total leave it out.
   std::optional<uint32_t> same_as;
   /// With --sample: no byte of it was read; its figures are those of tensors that have its name in
   /// other layers.
@@ -238,9 +238,9 @@ struct ModelAnalysis {
 
   std::vector<TensorAnalysis> tensors;  ///< In load order.
   std::vector<KindAnalysis> kinds;      ///< Those that occur, in the order of TensorKind.
-  std::vector<LayerAnalysis> layers;    ///< In load order; what is outside layers first.
+  std::vector<LayerAnalysis> layers;    ///< What is outside layers first, then by stack and layer.
   Figures total;
-  /// input_bytes by container_bytes: what `qpack pack` reports.
+  /// input_bytes by load.container_bytes: what `qpack pack` reports.
   std::optional<double> packed_ratio() const;
   LoadPrediction load;
 };
