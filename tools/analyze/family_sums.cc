@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace qload::analyze {
+namespace {
+
+// Parts that a family borrows from all others: its own outweigh them from five chunks on.
+constexpr double kBorrowed = 4;
+
+}  // namespace
 
 void RatioSums::add(uint64_t chunk_bytes, double expected_bytes, double stored_bytes) {
   chunk_count += 1;
@@ -39,6 +45,12 @@ void EntropySums::add(double bits_per_byte) {
   squares += bits_per_byte * bits_per_byte;
 }
 
+void EntropySums::merge(const EntropySums& other) {
+  count += other.count;
+  sum += other.sum;
+  squares += other.squares;
+}
+
 double EntropySums::spread() const {
   if (count < 2) return 0;
   return std::max(squares - sum * sum / static_cast<double>(count), 0.0);
@@ -57,24 +69,48 @@ void MeasuredSums::merge(const MeasuredSums& other) {
   for (const auto& [form, bytes] : other.forms) forms[form] += bytes;
 }
 
-void FamilySums::add_tensor(const EntropySums& tensor) {
-  read_chunk_count += tensor.count;
-  entropies.count += tensor.count;
-  entropies.sum += tensor.sum;
-  entropies.squares += tensor.squares;
-  if (tensor.count < 2) return;
-  within_spread += tensor.spread();
-  within_freedom += tensor.count - 1;
+void FamilySpreads::Weighted::add(const Weighted& other) {
+  sum += other.sum;
+  weight += other.weight;
 }
 
-double FamilySums::overall_variance() const {
-  if (entropies.count < 2) return 0;
-  return entropies.spread() / static_cast<double>(entropies.count - 1);
+double FamilySpreads::Weighted::mean_with(const Weighted& all) const {
+  const Weighted both{sum + kBorrowed * all.mean(), weight + (all.weight > 0 ? kBorrowed : 0)};
+  return both.mean();
 }
 
-double FamilySums::entropy_variance() const {
-  return within_freedom > 0 ? within_spread / static_cast<double>(within_freedom)
-                            : overall_variance();
+FamilySpreads::Weighted FamilySpreads::Spreads::overall() const {
+  return {chunks.spread(), chunks.count < 2 ? 0.0 : static_cast<double>(chunks.count - 1)};
+}
+
+void FamilySpreads::add(uint32_t family, const EntropySums& chunks, double merged) {
+  Spreads& spreads = families_[family];
+  spreads.chunks.merge(chunks);
+  if (chunks.count < 2) return;
+  const auto freedom = static_cast<double>(chunks.count - 1);
+  spreads.within.add({chunks.spread(), freedom});
+  // The entropy of n chunks together passes their mean by (n - 1) / n of what that of all would.
+  const double mean = chunks.sum / static_cast<double>(chunks.count);
+  spreads.gain.add({static_cast<double>(chunks.count) * std::max(merged - mean, 0.0), freedom});
+}
+
+void FamilySpreads::describe(std::vector<FamilySums>& families) const {
+  Weighted within;
+  Weighted overall;
+  Weighted gain;
+  for (const Spreads& spreads : families_) {
+    within.add(spreads.within);
+    overall.add(spreads.overall());
+    gain.add(spreads.gain);
+  }
+  for (size_t i = 0; i < families.size(); ++i) {
+    families[i].read_chunk_count = families_[i].chunks.count;
+    families[i].overall_variance = families_[i].overall().mean_with(overall);
+    // Where no tensor has two chunks, what is between tensors is in it, too.
+    families[i].within_variance =
+        within.weight > 0 ? families_[i].within.mean_with(within) : families[i].overall_variance;
+    families[i].entropy_gain = families_[i].gain.mean_with(gain);
+  }
 }
 
 }  // namespace qload::analyze

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "tools/analyze/model_analysis.h"
 
@@ -42,6 +43,7 @@ struct EntropySums {
   double squares = 0;
 
   void add(double bits_per_byte);
+  void merge(const EntropySums& other);
   /// Sum of squared differences from the mean.
   double spread() const;
 };
@@ -68,14 +70,40 @@ struct FamilySums {
   MeasuredSums measured;
   Figures read;  ///< Entropies of the bytes that were read of it, unscaled.
   uint64_t read_chunk_count = 0;
-  EntropySums entropies;     ///< Of all its chunks that were read.
-  double within_spread = 0;  ///< Of chunks around their own tensor's mean.
-  uint64_t within_freedom = 0;
 
-  void add_tensor(const EntropySums& tensor);
-  /// Variance of a chunk's bits per byte within a tensor; without two chunks of any tensor, in all.
-  double entropy_variance() const;
-  double overall_variance() const;
+  /// Variance of a chunk's bits per byte within its tensor, and in the family.
+  double within_variance = 0;
+  double overall_variance = 0;
+  /// By how many bits per byte the entropy of a tensor passes the mean of its chunks': what tables
+  /// of each chunk's own would save.
+  double entropy_gain = 0;
+};
+
+/// Gathers the three last of every family. A family of few chunks leans on all of them together.
+class FamilySpreads {
+ public:
+  explicit FamilySpreads(size_t family_count) : families_(family_count) {}
+  /// The chunks of one tensor, which together have `merged` bits per byte.
+  void add(uint32_t family, const EntropySums& chunks, double merged);
+  void describe(std::vector<FamilySums>& families) const;
+
+ private:
+  /// A mean whose parts have weights.
+  struct Weighted {
+    double sum = 0;
+    double weight = 0;
+    void add(const Weighted& other);
+    double mean() const { return weight > 0 ? sum / weight : 0; }
+    /// As if `all` had given a few of its parts.
+    double mean_with(const Weighted& all) const;
+  };
+  struct Spreads {
+    EntropySums chunks;  ///< Of the family.
+    Weighted within;
+    Weighted gain;
+    Weighted overall() const;
+  };
+  std::vector<Spreads> families_;
 };
 
 }  // namespace qload::analyze

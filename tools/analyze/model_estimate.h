@@ -2,11 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <vector>
 
 #include "tools/analyze/chunked_model.h"
 #include "tools/analyze/family_sums.h"
+#include "tools/analyze/figures_sum.h"
 #include "tools/analyze/model_analysis.h"
 #include "tools/analyze/sampling_plan.h"
 
@@ -19,33 +19,11 @@ struct RunSums {
   EntropySums entropies;
 };
 
-/// What is not known of a group of tensors, by family: chunks whose stored size is told by others.
-struct UnknownChunks {
-  double measured = 0;  ///< Chunks that were not measured.
-  double packed = 0;    ///< Chunks whose packed size is not known.
-  double inferred_bytes = 0;
-  double inferred_squares = 0;  ///< Sum over tensors of bytes squared.
-  double entropy_variance = 0;  ///< Of tensors of which some chunks were read; in bits squared.
-};
-
 /// How chunks are stored whose packed size is not known.
 struct PackedShare {
   double stored_share = 1;  ///< Stored by decoded bytes.
   uint32_t stream_count = 1;
   bool raw = false;  ///< Most of the family's bytes are.
-};
-
-/// Adds up figures of tensors and the errors of their sum.
-class FiguresSum {
- public:
-  explicit FiguresSum(const std::vector<FamilySums>& families) : families_(families) {}
-  void add(const Figures& figures, uint32_t family, const UnknownChunks& unknown);
-  Figures take() const;
-
- private:
-  const std::vector<FamilySums>& families_;
-  Figures sum_;
-  std::map<uint32_t, UnknownChunks> unknown_;
 };
 
 /// Scales what is known of runs to all of their bytes. Immutable.
@@ -67,6 +45,7 @@ class ModelEstimate {
 
  private:
   uint32_t owner(uint32_t run) const { return model_.runs()[run].same_as.value_or(run); }
+  void correct_entropy(uint32_t run, double gain);
   void estimate_entropies(uint32_t run, Figures& figures) const;
   void estimate_sizes(uint32_t run, Figures& figures) const;
 

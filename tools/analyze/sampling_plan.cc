@@ -14,8 +14,8 @@ namespace {
 
 // Headers are one chunk or a few; beyond this a header of 100 MB would be most of the work.
 constexpr uint64_t kKeptChunksMax = 64;
-// A variance needs two.
-constexpr uint64_t kFamilyChunksMin = 2;
+// A variance needs two; that of four is within a factor of two or three.
+constexpr uint64_t kFamilyChunksMin = 4;
 
 /// splitmix64 (S. Vigna): spreads a counter over 64 bits.
 uint64_t scatter(uint64_t value) {

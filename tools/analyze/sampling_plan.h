@@ -30,10 +30,10 @@ struct SamplingPlan {
   uint64_t measured_bytes = 0;
 };
 
-/// Of each family a share of its chunks, at least two, evenly spread with a random part: as much as
-/// makes about `read_bytes_max` of the whole to be read, and `measured_bytes_max` to be measured.
-/// Kept bytes are always read and measured, as far as 64 chunks go, and count in neither. The same
-/// model, the same plan.
+/// Of each family a share of its chunks, at least four, evenly spread with a random part: as much
+/// as makes about `read_bytes_max` of the whole to be read, and `measured_bytes_max` to be
+/// measured. Kept bytes are always read and measured, as far as 64 chunks go, and count in neither.
+/// The same model, the same plan.
 SamplingPlan plan_sampling(const ChunkedModel& model, const RunFamilies& families,
                            uint64_t read_bytes_max, uint64_t measured_bytes_max);
 
