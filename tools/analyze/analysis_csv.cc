@@ -62,8 +62,8 @@ constexpr auto kCodecTitles = std::to_array<std::string_view>(
 constexpr auto kPackedTitles = std::to_array<std::string_view>(
     {"packed_ratio", "packed_bytes", "packed_bytes_error", "recipe"});
 constexpr auto kValueTitles = std::to_array<std::string_view>(
-    {"finite_values", "nan", "infinity", "zeros", "minimum", "maximum", "mean", "deviation",
-     "kurtosis", "absmax_in_deviations", "bell_int8_bits", "same_as", "inferred"});
+    {"finite_count", "nan_count", "infinity_count", "zero_count", "minimum", "maximum", "mean",
+     "deviation", "kurtosis", "absmax_in_deviations", "bell_int8_bits", "same_as", "inferred"});
 
 size_t column_count() {
   return kIdentityTitles.size() + kFigureTitles.size() + kComparedCodecCount * kCodecTitles.size() +
