@@ -7,7 +7,7 @@
 #include "format/base/assert.h"
 #include "format/base/try.h"
 #include "tools/analyze/chunk_pass.h"
-#include "tools/analyze/load_prediction.h"
+#include "tools/analyze/load_curve.h"
 #include "tools/analyze/model_estimate.h"
 #include "tools/analyze/sampling_plan.h"
 #include "tools/analyze/tensor_kind.h"

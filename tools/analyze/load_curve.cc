@@ -1,4 +1,4 @@
-#include "tools/analyze/load_prediction.h"
+#include "tools/analyze/load_curve.h"
 
 #include <algorithm>
 #include <cmath>

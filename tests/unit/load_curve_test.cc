@@ -1,7 +1,7 @@
 // Where packing stops paying, by the one inequality that docs/design.md opens with.
 #include <gtest/gtest.h>
 
-#include "tools/analyze/load_prediction.h"
+#include "tools/analyze/load_curve.h"
 
 namespace qload::analyze {
 namespace {
