@@ -7,6 +7,7 @@
 
 #include "format/chunk/chunk.h"
 #include "qload/version.h"
+#include "tools/commands/analyze_command.h"
 #include "tools/commands/inspect_command.h"
 #include "tools/commands/load_command.h"
 #include "tools/commands/pack_command.h"
@@ -57,6 +58,7 @@ int run_tool(int argument_count, char** arguments) {
   add_pack_command(line, session);
   add_unpack_command(line, session);
   add_inspect_command(line, session);
+  add_analyze_command(line, session);
   add_verify_command(line, session);
   add_load_command(line, session);
   add_synth_command(line, session);

@@ -14,10 +14,10 @@
 #include "format/base/try.h"
 #include "format/container/container_writer.h"
 #include "format/pack/chunk_sample.h"
-#include "format/pack/device_recipe.h"
 #include "format/pack/find_duplicates.h"
 #include "format/pack/ordered_pipeline.h"
 #include "format/pack/pack_plan.h"
+#include "format/pack/pack_recipe.h"
 #include "format/pack/progress_meter.h"
 #include "format/pack/recipe.h"
 #include "format/pack/source_watch.h"
@@ -87,25 +87,6 @@ std::span<std::byte> grow(std::vector<std::byte>& memory, uint64_t bytes) {
   return std::span(memory).first(bytes);
 }
 
-TargetDevice device_for(PackGoal goal) {
-  switch (goal) {
-    case PackGoal::kFastDecode:
-      return fast_decode_device();
-    case PackGoal::kSmallest:
-      return smallest_size();
-    case PackGoal::kBalanced:
-      break;
-  }
-  return mid_device();
-}
-
-/// The recipe of every chunk: for one device, or for some chunks for one where decoding costs more.
-struct Recipes {
-  RecipeOptions options;
-  TargetDevice lean_device = {};
-  DeviceRecipe split = {};  // With no lean share all chunks go by `options`.
-};
-
 /// What one worker thread owns.
 struct Worker {
   explicit Worker(const RecipeOptions& options) : chooser(options) {}
@@ -118,17 +99,17 @@ struct Worker {
 /// One call of pack_model. produce() runs on the workers, the rest on the calling thread.
 class PackJob {
  public:
-  PackJob(const ModelSource& source, const PackPlan& plan, const Recipes& recipes, bool verify,
+  PackJob(const ModelSource& source, const PackPlan& plan, const PackRecipe& recipe, bool verify,
           uint32_t threads, ContainerWriter& writer, ProgressMeter& progress)
       : source_(source),
         plan_(plan),
         verify_(verify),
-        recipes_(recipes),
+        recipe_(recipe),
         writer_(writer),
         progress_(progress),
         slots_(pipeline_slot_count(threads)) {
     workers_.reserve(threads);
-    for (uint32_t i = 0; i < threads; ++i) workers_.emplace_back(recipes.options);
+    for (uint32_t i = 0; i < threads; ++i) workers_.emplace_back(recipe.options);
   }
 
   Status run(std::stop_token stop) {
@@ -158,7 +139,7 @@ class PackJob {
   const ModelSource& source_;
   const PackPlan& plan_;
   const bool verify_;
-  const Recipes recipes_;
+  const PackRecipe recipe_;
   ContainerWriter& writer_;
   ProgressMeter& progress_;
   std::vector<Slot> slots_;
@@ -175,8 +156,7 @@ Status PackJob::produce(Worker& worker, Slot& slot, uint64_t item) {
   uint64_t chunk = item - run.first_item;
   slot.decoded = grow(slot.memory, run.cut.bytes_of(chunk));
   QLOAD_CHECK(read_run_chunk(source_, plan_, run, chunk, slot.decoded));
-  const bool lean = run.kind != ContentKind::kKept && recipes_.split.is_lean(item);
-  const TargetDevice& device = lean ? recipes_.lean_device : recipes_.options.device;
+  const TargetDevice& device = recipe_.device_of(run.kind, item);
   worker.chooser.aim_at(device);
   const RecipeChoice choice =
       worker.chooser.choose(run_dtype(source_, run), run.kind, slot.decoded);
@@ -265,24 +245,6 @@ void PackJob::end_run() {
   writer_.end_tensor(digest_.finish());
 }
 
-/// The goal's recipe, or the one that a sample of the model shows to be the target's best.
-Result<Recipes> choose_recipes(const ModelSource& source, const PackPlan& plan,
-                               const PackOptions& options, uint32_t threads,
-                               const std::stop_token& stop) {
-  Recipes recipes;
-  recipes.options = {options.filter, options.codec, options.zstd_level, options.gain_min,
-                     options.target.value_or(device_for(options.goal))};
-  if (options.target) {
-    const SampleOptions sample{
-        .filter = options.filter, .gain_min = options.gain_min, .threads = threads};
-    QLOAD_TRY(recipes.split, find_device_recipe(source, plan, *options.target, sample, stop));
-    recipes.options.device.decode_weight = recipes.split.weight;
-  }
-  recipes.lean_device = recipes.options.device;
-  recipes.lean_device.decode_weight = recipes.split.lean_weight;
-  return recipes;
-}
-
 }  // namespace
 
 Result<PackReport> pack_model(const ModelSource& source, const std::filesystem::path& output,
@@ -299,7 +261,7 @@ Result<PackReport> pack_model(const ModelSource& source, const std::filesystem::
   threads = static_cast<uint32_t>(
       std::clamp<uint64_t>(threads, 1, std::max<uint64_t>(plan.item_count(), 1)));
 
-  QLOAD_TRY(const Recipes recipes, choose_recipes(source, plan, options, threads, stop));
+  QLOAD_TRY(const PackRecipe recipe, choose_pack_recipe(source, plan, options, threads, stop));
 
   QLOAD_TRY(ContainerWriter writer,
             ContainerWriter::create(output, {.alignment = options.alignment,
@@ -311,7 +273,7 @@ Result<PackReport> pack_model(const ModelSource& source, const std::filesystem::
   }
   {
     // Its buffers are gone before the index is written: the peak does not grow with the index.
-    PackJob job(source, plan, recipes, options.verify, threads, writer, progress);
+    PackJob job(source, plan, recipe, options.verify, threads, writer, progress);
     QLOAD_CHECK(job.run(stop));
   }
   QLOAD_CHECK(watch.check_unchanged());

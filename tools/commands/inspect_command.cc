@@ -1,7 +1,5 @@
 #include "tools/commands/inspect_command.h"
 
-#include <fnmatch.h>
-
 #include <charconv>
 #include <memory>
 
@@ -13,6 +11,7 @@
 #include "tools/report/choice_report.h"
 #include "tools/report/container_facts.h"
 #include "tools/report/json_report.h"
+#include "tools/report/name_pattern.h"
 #include "tools/report/size_text.h"
 #include "tools/report/text_table.h"
 
@@ -28,14 +27,8 @@ struct InspectArguments {
   bool json = false;
 };
 
-/// True for names that hold the pattern, or match it when it has wildcards.
 bool matches(const InspectArguments& arguments, std::string_view name) {
-  const std::string& pattern = arguments.pattern;
-  if (pattern.empty()) return true;
-  if (pattern.find_first_of("*?[") == std::string::npos) {
-    return name.find(pattern) != std::string_view::npos;
-  }
-  return fnmatch(pattern.c_str(), std::string(name).c_str(), 0) == 0;
+  return name_matches(arguments.pattern, name);
 }
 
 std::string layer_text(uint32_t stack, uint32_t layer) {

@@ -19,23 +19,6 @@ std::string name_of(DType dtype) {
   return info == nullptr ? "?" : std::string(info->name);
 }
 
-/// A plain file is read into fresh memory and that is all: the shortest load that there is of it.
-/// Of a packed load's fixed costs it has its first read's latency. Opening the container, reading
-/// its index and starting threads are the packed load's own.
-PlannedForm plain_form(uint64_t bytes, const TargetDevice& device) {
-  TargetDevice plain = device;
-  plain.overhead_seconds = std::min(device.overhead_seconds, device.storage_latency_seconds);
-  const LoadWork work{.read_bytes = bytes, .decoded_bytes = bytes};
-  const LoadTime cold = model_load(plain, work);
-  plain.overhead_seconds = 0;  // Storage is not read.
-  return {"plain", bytes, cold, model_cached_load(plain, work)};
-}
-
-PlannedForm packed_form(std::string name, uint64_t bytes, const LoadWork& work,
-                        const TargetDevice& device) {
-  return {std::move(name), bytes, model_load(device, work), model_cached_load(device, work)};
-}
-
 /// Gathers kinds by type and role.
 class KindTable {
  public:

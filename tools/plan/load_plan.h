@@ -12,20 +12,13 @@
 #include "format/input/model_source.h"
 #include "format/pack/device_recipe.h"
 #include "qload/result.h"
+#include "tools/plan/planned_form.h"
 #include "tools/profile/device_profile.h"
 
 namespace qload::tools {
 
 /// Loads within this factor of each other are the same to a user, and to the model's accuracy.
 inline constexpr double kWorthMin = 1.03;
-
-/// One way to have the model on storage.
-struct PlannedForm {
-  std::string name;  ///< "plain", "packed", "packed for emmc", "this container"
-  uint64_t bytes = 0;
-  LoadTime cold;
-  LoadTime cached;
-};
 
 /// Tensors of one element type and role.
 struct PlannedKind {

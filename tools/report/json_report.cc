@@ -18,6 +18,9 @@ void JsonReport::set(std::string_view key, std::string_view value) {
 }
 void JsonReport::set(std::string_view key, bool value) { value_->json[std::string(key)] = value; }
 void JsonReport::set(std::string_view key, double value) { value_->json[std::string(key)] = value; }
+void JsonReport::set(std::string_view key, std::optional<double> value) {
+  value ? set(key, *value) : set_null(key);
+}
 void JsonReport::set_number(std::string_view key, uint64_t value) {
   value_->json[std::string(key)] = value;
 }
@@ -44,6 +47,10 @@ void JsonReport::set_list(std::string_view key, std::vector<JsonReport> values) 
 
 std::string JsonReport::render() const {
   return value_->json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string JsonReport::render_line() const {
+  return value_->json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 }  // namespace qload::tools

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +29,8 @@ class JsonReport {
   void set(std::string_view key, T value) {
     set_number(key, value);
   }
+  /// null for nothing. A number that JSON has no form for (infinity, NaN) is null, too.
+  void set(std::string_view key, std::optional<double> value);
   void set(std::string_view key, JsonReport value);
   void set_null(std::string_view key);
   void set_list(std::string_view key, std::span<const uint64_t> values);
@@ -36,6 +39,8 @@ class JsonReport {
 
   /// Indented by two spaces, with a newline at the end.
   std::string render() const;
+  /// On one line, without a newline.
+  std::string render_line() const;
 
  private:
   void set_number(std::string_view key, uint64_t value);
