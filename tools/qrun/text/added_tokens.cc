@@ -59,10 +59,9 @@ const AddedToken* AddedTokens::find_first(std::string_view text) const {
       // Before all others where the token is no longer than what it shares with the text.
       return bytes < token.text.size() ? static_cast<uint8_t>(token.text[bytes]) : -1;
     };
-    const auto wanted = static_cast<uint8_t>(text[bytes]);
-    const auto range = std::ranges::equal_range(begin, end, int{wanted}, {}, byte_of);
-    begin = range.begin();
-    end = range.end();
+    const int wanted = static_cast<uint8_t>(text[bytes]);
+    begin = std::ranges::lower_bound(begin, end, wanted, {}, byte_of);
+    end = std::ranges::upper_bound(begin, end, wanted, {}, byte_of);
     if (begin != end && begin->text.size() == bytes + 1) longest = &*begin;
   }
   return longest;
