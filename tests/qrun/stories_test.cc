@@ -39,7 +39,7 @@ std::vector<uint32_t> run(const std::filesystem::path& path, const std::filesyst
   if (!source.ok()) return {};
   ThreadTeam team(options.thread_count);
   Transformer transformer(facts->config, *plan, **source, team, fastest_row_kernels(),
-                          kTokenCount + 1);
+                          {.position_count = kTokenCount + 1});
   GenerationOptions generation;
   generation.prompt = {*facts->config.begin_token};
   generation.token_count_max = kTokenCount;

@@ -72,12 +72,11 @@ Result<StreamRates> read_rates(const std::string& target) {
 }
 
 /// Divides the budget of streamed weights.
-Status choose_memory(const RunArguments& arguments, const ModelConfig& config, uint32_t positions,
+Status choose_memory(const RunArguments& arguments, uint64_t transformer_bytes,
                      WeightOptions& options, RunReport& report) {
   if (options.mode != WeightMode::kStreamed) return Ok{};
   QLOAD_TRY(const MemoryShare share,
-            share_memory(arguments.budget_bytes, Transformer::memory_bytes(config, positions),
-                         options.thread_count));
+            share_memory(arguments.budget_bytes, transformer_bytes, options.thread_count));
   options.budget_bytes = share.weight_bytes;
   report.engine_bytes = share.engine_bytes;
   return Ok{};
@@ -96,13 +95,16 @@ Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
   if (!arguments.ignore_end) options.end_tokens = facts.config.end_tokens;
   options.sampler = arguments.sampler;
   options.stop = stop;
-  QLOAD_TRY(const uint32_t positions, count_positions(options, facts.config));
+  TransformerOptions transformer_options;
+  QLOAD_TRY(transformer_options.position_count, count_positions(options, facts.config));
 
   RunReport report;
   arguments.source.thread_count = arguments.threads;
   arguments.source.stop = std::move(stop);
   QLOAD_TRY(arguments.source.rates, read_rates(arguments.target));
-  QLOAD_CHECK(choose_memory(arguments, facts.config, positions, arguments.source, report));
+  QLOAD_CHECK(choose_memory(arguments,
+                            Transformer::memory_bytes(facts.config, *plan, transformer_options),
+                            arguments.source, report));
   auto source = open_weights(model, *plan, arguments.source);
   if (!source.ok()) {
     if (source.error().code() != ErrorCode::kBudgetTooSmall) return source.error();
@@ -111,7 +113,8 @@ Result<RunReport> run_model(RunArguments& arguments, std::stop_token stop) {
                                   " bytes of the budget, staging a sixteenth of the rest"));
   }
   ThreadTeam team(arguments.threads);
-  Transformer transformer(facts.config, *plan, **source, team, fastest_row_kernels(), positions);
+  Transformer transformer(facts.config, *plan, **source, team, fastest_row_kernels(),
+                          transformer_options);
 
   const Tokenizer* tokenizer = facts.tokenizer ? &*facts.tokenizer : nullptr;
   TokenPrinter printer(tokenizer);
