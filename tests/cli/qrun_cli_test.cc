@@ -146,6 +146,29 @@ TEST(CliQrun, CollectsActivations) {
   EXPECT_EQ(read_file(out), bytes);
 }
 
+// Whatever name it goes by.
+TEST(CliQrun, NeverReplacesWhatItReads) {
+  const PackedTiny tiny;
+  write_file(tiny / "tokens.txt", "1 2 3");
+  std::filesystem::create_directory(tiny / "shards");
+  std::filesystem::copy_file(tiny.source, tiny / "shards/one.safetensors");
+  const std::string through = tiny / "shards/../tiny.safetensors";
+  const std::pair<std::string, std::string> cases[] = {
+      {tiny.source, tiny.source},         {tiny.source, through},
+      {tiny.container, tiny.container},   {tiny / "shards", tiny / "shards/one.safetensors"},
+      {tiny.source, tiny / "tokens.txt"},
+  };
+  for (const auto& [model, out] : cases) {
+    SCOPED_TRACE(out);
+    const std::vector<std::byte> before = read_file(out);
+    const ToolResult result =
+        run_qrun({model, "--score", tiny / "tokens.txt", "--collect-activations", out, "--force"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.err, HasSubstr(" is the input "));
+    EXPECT_EQ(read_file(out), before);
+  }
+}
+
 TEST(CliQrun, ACollectionThatFailsLeavesNothing) {
   const PackedTiny tiny;
   const std::vector<std::string> before = list_directory(tiny.directory.path());

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <optional>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "format/base/file.h"
 #include "format/base/format_text.h"
@@ -111,11 +114,30 @@ Status score_sequences(Transformer& transformer, const RunArguments& arguments,
   return Ok{};
 }
 
+/// kInvalidArgument when activations would replace what the run reads.
+Status check_collection_path(const RunArguments& arguments, const ModelFile& model) {
+  std::vector<std::string> inputs = {arguments.model, arguments.config, arguments.score_file};
+  if (model.plain() != nullptr) {
+    for (uint32_t file = 0; file < model.plain()->files().size(); ++file) {
+      inputs.push_back(model.plain()->handle(file).name());
+    }
+  }
+  std::error_code ignored;
+  for (const std::string& input : inputs) {
+    if (!std::filesystem::equivalent(arguments.collect_path, input, ignored)) continue;
+    return Error(ErrorCode::kInvalidArgument, text("the output ", quote(arguments.collect_path),
+                                                   " is the input ", quote(input)));
+  }
+  return Ok{};
+}
+
 /// Where activations go; nothing when nobody asks for them. Opened before anything is computed, so
 /// that a file in the way is no surprise at the end.
-Result<std::optional<AtomicFile>> open_collection(const RunArguments& arguments) {
+Result<std::optional<AtomicFile>> open_collection(const RunArguments& arguments,
+                                                  const ModelFile& model) {
   std::optional<AtomicFile> file;
   if (arguments.collect_path.empty()) return file;
+  QLOAD_CHECK(check_collection_path(arguments, model));
   QLOAD_TRY(file, AtomicFile::create(arguments.collect_path, {.overwrite = arguments.force}));
   return file;
 }
@@ -147,7 +169,7 @@ Result<RunReport> run_model(RunArguments& arguments) {
   if (!plan.ok()) return plan.error().at(quote(arguments.model));
   QLOAD_CHECK(check_activations(arguments, *plan));
   QLOAD_TRY(const RunWork work, plan_work(arguments, facts));
-  QLOAD_TRY(std::optional<AtomicFile> collection, open_collection(arguments));
+  QLOAD_TRY(std::optional<AtomicFile> collection, open_collection(arguments, model));
 
   TransformerOptions options{.position_count = work.position_count,
                              .activations = arguments.activation_type,
