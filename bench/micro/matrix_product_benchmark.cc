@@ -71,6 +71,28 @@ void multiply_matrix(benchmark::State& state, Encoding encoding, const RowKernel
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * random.bytes.size()));
 }
 
+/// INT8 inputs, in integers.
+void multiply_integers(benchmark::State& state, const RowKernels* kernels) {
+  const RandomMatrix random(Encoding::kInt8Tensor);
+  ThreadTeam team(static_cast<uint32_t>(state.range(0)));
+  const std::vector<int8_t> codes(kColumns, 64);
+  const float scale = 1.0f / 128;
+  std::vector<float> out(random.matrix.rows);
+  const Product product[] = {{.matrix = random.matrix,
+                              .out = {out.data(), 1, out.size()},
+                              .quantized = {{codes.data(), 1, kColumns}, &scale}}};
+  for (auto _ : state) {
+    if (!multiply(team, *kernels, product).ok()) state.SkipWithError("the product failed");
+  }
+  int32_t expected = 0;
+  qrun::kRowScalar.i8_integers(random.bytes.data(), random.matrix.row_bytes, 1, codes.data(),
+                               kColumns, &expected);
+  if (out[0] != static_cast<float>(expected) * scale) {
+    state.SkipWithError("the product is wrong");
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * random.bytes.size()));
+}
+
 /// A cache line that the compiler loads with the widest registers it may use.
 using Line = uint64_t __attribute__((vector_size(64), aligned(8)));
 
@@ -119,6 +141,12 @@ void register_benchmarks() {
           ->Arg(2)
           ->UseRealTime();
     }
+    const std::string name = "multiply/" + std::string(kernels->name) + "/int8_integers";
+    benchmark::RegisterBenchmark(
+        name.c_str(), [=](benchmark::State& state) { multiply_integers(state, kernels); })
+        ->Arg(1)
+        ->Arg(2)
+        ->UseRealTime();
   }
 }
 

@@ -2,9 +2,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "format/input/model_source.h"
 #include "tests/cli/run_tool.h"
 
 namespace qload::test {
@@ -150,6 +153,148 @@ TEST(CliQrun, TextByATokenizerFile) {
   }
 }
 
+/// Reads what --collect-activations wrote: names and shapes.
+std::map<std::string, std::vector<uint64_t>> shapes_in(const std::string& path) {
+  const auto source = open_model_source(path, OpenAs::kDetect);
+  EXPECT_TRUE(source.ok()) << (source.ok() ? "" : source.error().message());
+  std::map<std::string, std::vector<uint64_t>> out;
+  if (!source.ok()) return out;
+  for (const SourceTensor& tensor : source->tensors()) out[tensor.name] = tensor.shape;
+  return out;
+}
+
+TEST(CliQrun, CollectsActivations) {
+  const PackedTiny tiny;
+  const std::string out = tiny / "activations.safetensors";
+  const nlohmann::json plain = run_json({tiny.source});
+  const nlohmann::json collected = run_json(
+      {tiny.source, "--collect-activations", out, "--activation-samples", "3", "--ignore-end"});
+  EXPECT_EQ(collected["tokens"], plain["tokens"]);
+  EXPECT_EQ(collected["collected"], out);
+  EXPECT_EQ(collected["recorded_token_count"], 2 + 5) << "the last token is not run";
+  EXPECT_FALSE(plain.contains("collected"));
+  const auto shapes = shapes_in(out);
+  EXPECT_EQ(shapes.size() % 2, 0u);
+  const std::vector<uint64_t> input = shapes.at("model.layers.0.self_attn.q_proj");
+  ASSERT_EQ(input.size(), 1u);
+  EXPECT_EQ(shapes.at("model.layers.0.self_attn.q_proj_sample"),
+            (std::vector<uint64_t>{3, input[0]}));
+  EXPECT_EQ(shapes.at("lm_head"), input);
+
+  // The same file from a container, streamed within a budget.
+  const std::vector<std::byte> bytes = read_file(out);
+  const ToolResult refused = run_qrun({tiny.source, "--collect-activations", out, "-n", "1"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("already exists"));
+  EXPECT_EQ(refused.out, "");
+  EXPECT_EQ(read_file(out), bytes);
+  run_json({tiny.container, "--collect-activations", out, "--activation-samples", "3", "--force",
+            "--ignore-end", "--weights", "stream", "--budget", "64M"});
+  EXPECT_EQ(read_file(out), bytes);
+}
+
+// Whatever name it goes by.
+TEST(CliQrun, NeverReplacesWhatItReads) {
+  const PackedTiny tiny;
+  write_file(tiny / "tokens.txt", "1 2 3");
+  std::filesystem::create_directory(tiny / "shards");
+  std::filesystem::copy_file(tiny.source, tiny / "shards/one.safetensors");
+  const std::string through = tiny / "shards/../tiny.safetensors";
+  const std::pair<std::string, std::string> cases[] = {
+      {tiny.source, tiny.source},         {tiny.source, through},
+      {tiny.container, tiny.container},   {tiny / "shards", tiny / "shards/one.safetensors"},
+      {tiny.source, tiny / "tokens.txt"},
+  };
+  for (const auto& [model, out] : cases) {
+    SCOPED_TRACE(out);
+    const std::vector<std::byte> before = read_file(out);
+    const ToolResult result =
+        run_qrun({model, "--score", tiny / "tokens.txt", "--collect-activations", out, "--force"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.err, HasSubstr(" is the input "));
+    EXPECT_EQ(read_file(out), before);
+  }
+}
+
+TEST(CliQrun, ACollectionThatFailsLeavesNothing) {
+  const PackedTiny tiny;
+  const std::vector<std::string> before = list_directory(tiny.directory.path());
+  const ToolResult result = run_qrun(
+      {tiny.source, "--collect-activations", tiny / "out.safetensors", "--tokens", "99999"});
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_EQ(list_directory(tiny.directory.path()), before);
+}
+
+TEST(CliQrun, ScoresTokens) {
+  const PackedTiny tiny;
+  write_file(tiny / "tokens.txt", "1 5 9 100 77\n3,4\n");
+  const auto score = [](std::vector<std::string> arguments) {
+    arguments.emplace_back("--json");
+    const ToolResult result = run_qrun(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return parse_output(result);
+  };
+  const nlohmann::json floats = score({tiny.source, "--score", tiny / "tokens.txt"});
+  EXPECT_EQ(floats["sequence_count"], 2);
+  EXPECT_EQ(floats["scored_token_count"], 5);
+  EXPECT_EQ(floats["pass_count"], 2);
+  EXPECT_EQ(floats["activations"], "float");
+  EXPECT_GT(floats["nats_per_token"], 1.0);
+  EXPECT_NEAR(floats["perplexity"], std::exp(floats["nats_per_token"].get<double>()),
+              1e-9 * floats["perplexity"].get<double>());
+  EXPECT_FALSE(floats.contains("tokens"));
+  EXPECT_EQ(score({tiny.container, "--score", tiny / "tokens.txt", "--weights",
+                   "packed"})["nats_per_token"],
+            floats["nats_per_token"]);
+  const nlohmann::json int8 =
+      score({tiny.source, "--score", tiny / "tokens.txt", "--activations", "int8"});
+  EXPECT_EQ(int8["activations"], "int8");
+  EXPECT_NE(int8["nats_per_token"], floats["nats_per_token"]);
+  EXPECT_NEAR(int8["nats_per_token"].get<double>(), floats["nats_per_token"].get<double>(), 0.5);
+
+  const ToolResult text = run_qrun({tiny.source, "--tokens", "1,5,9", "--score"});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr(" nats per token, perplexity "));
+  EXPECT_THAT(text.out, HasSubstr(", 2 tokens predicted"));
+  EXPECT_THAT(text.err, HasSubstr("1 sequences scored"));
+}
+
+TEST(CliQrun, ExitCodesOfScores) {
+  const PackedTiny tiny;
+  write_file(tiny / "tokens.txt", "1 5\n9 x\n");
+  expect_success(
+      {"synth", "-o", tiny / "floats.safetensors", "--model", "tiny", "--scheme", "bf16"});
+  const std::string& model = tiny.source;
+  struct Case {
+    std::vector<std::string> arguments;
+    int exit_code;
+    std::string words;
+  };
+  const Case cases[] = {
+      {{model, "--score"}, 2, "--score needs a file, --prompt or --tokens"},
+      {{model, "--score", "a.txt", "--tokens", "1,2"}, 2, "not both"},
+      {{model, "--score", "--tokens", "1,2", "-n", "3"}, 2, "-n says nothing to --score"},
+      {{model, "--score", "--tokens", "1,2", "--top-k", "3"}, 2, "--top-k says nothing"},
+      {{model, "--score", "--tokens", "1"}, 2, "has 1 tokens, expected 2 to 513"},
+      {{model, "--score", "--tokens", "1,2048"}, 2, "not in the vocabulary of 2048"},
+      {{model, "--score", tiny / "absent.txt"}, 5, "absent.txt"},
+      {{model, "--score", tiny / "tokens.txt"}, 3, "line 2 holds \"x\""},
+      {{model, "--activation-samples", "3"}, 2, "needs --collect-activations"},
+      {{model, "--force"}, 2, "needs --collect-activations"},
+      {{model, "--activations", "int4"}, 2, "int4"},
+      {{tiny / "floats.safetensors", "--activations", "int8"}, 2, "has no INT8 weights"},
+      {{model, "--collect-activations", tiny / "no/out"}, 5, "cannot open directory"},
+  };
+  for (const Case& c : cases) {
+    const ToolResult result = run_qrun(c.arguments);
+    SCOPED_TRACE(c.words);
+    EXPECT_EQ(result.exit_code, c.exit_code) << result.err;
+    EXPECT_EQ(result.out, "");
+    EXPECT_TRUE(result.err.starts_with("qrun: error: ")) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(c.words));
+  }
+}
+
 TEST(CliQrun, ExitCodesSayWhatIsWrong) {
   const TempDirectory directory;
   write_file(directory / "bad.gguf", "GGUF");
@@ -169,8 +314,6 @@ TEST(CliQrun, ExitCodesSayWhatIsWrong) {
       {{tiny, "--weights", "other"}, 2, "other"},
       {{tiny, "--prompt", "a", "--tokens", "1"}, 2, "excludes"},
       {{tiny, "--prompt", "a"}, 2, "no vocabulary"},
-      {{tiny, "--tokenizer", directory / "absent.json"}, 5, "absent.json"},
-      {{tiny, "--tokenizer", directory / "raw.bin"}, 3, "raw.bin"},
       {{tiny, "--tokens", "2048"}, 2, "not in the vocabulary of 2048"},
       {{tiny + ".qpk", "--weights", "mmap"}, 2, "is packed"},
       {{tiny, "--weights", "stream", "--budget", "1G"}, 2, "is not packed"},

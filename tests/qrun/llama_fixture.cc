@@ -74,7 +74,11 @@ class Maker {
 
   void matrix(const std::string& name, const std::string& gguf_name, uint64_t rows,
               uint64_t columns) {
-    EncodedTensor tensor{name, gguf_name, rows, columns, encoding_, {}, {}};
+    EncodedTensor tensor{.name = name,
+                         .gguf_name = gguf_name,
+                         .rows = rows,
+                         .columns = columns,
+                         .encoding = encoding_};
     std::normal_distribution<float> normal(0.0f, 1.5f / std::sqrt(static_cast<float>(columns)));
     std::vector<std::vector<float>> values(rows, std::vector<float>(columns));
     float largest = 0;
@@ -188,9 +192,15 @@ std::vector<std::byte> as_safetensors(const LlamaFixture& llama, bool with_confi
     std::vector<uint64_t> shape{tensor.columns};
     if (tensor.rows != 0) shape.insert(shape.begin(), tensor.rows);
     builder.add(tensor.name, dtype_name(tensor.encoding), shape, tensor.bytes);
+    for (const EncodedTensor::Companion& companion : tensor.companions) {
+      builder.add(tensor.name + companion.suffix, companion.dtype, companion.shape,
+                  companion.bytes);
+    }
     if (tensor.scales.empty()) continue;
     const auto scales = std::as_bytes(std::span(tensor.scales));
-    builder.add(tensor.name + "_scale", "F32", {tensor.scales.size()},
+    const bool as_list = tensor.scale_shape.empty();
+    builder.add(tensor.name + "_scale", "F32",
+                as_list ? std::vector<uint64_t>{tensor.scales.size()} : tensor.scale_shape,
                 {scales.begin(), scales.end()});
   }
   return builder.build();

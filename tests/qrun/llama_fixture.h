@@ -34,7 +34,16 @@ struct EncodedTensor {
   uint64_t columns = 0;
   encode::Encoding encoding = encode::Encoding::kF32;
   std::vector<std::byte> bytes;
-  std::vector<float> scales;  ///< Of I8: one, or one for each row.
+  std::vector<float> scales;  ///< Of I8: one, or one for each row; else as scale_shape says.
+  std::vector<uint64_t> scale_shape;  ///< Empty: [scales.size()].
+  /// What else quantization stores beside it, under its name and a suffix.
+  struct Companion {
+    std::string suffix;
+    std::string dtype;
+    std::vector<uint64_t> shape;
+    std::vector<std::byte> bytes;
+  };
+  std::vector<Companion> companions;
 };
 
 struct LlamaFixture {

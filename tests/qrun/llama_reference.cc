@@ -69,8 +69,16 @@ Vector attend(const DenseLlama& llama, size_t t, const std::vector<Vector>& quer
 
 }  // namespace
 
-std::vector<double> reference_logits(const DenseLlama& llama, std::span<const uint32_t> tokens) {
+ReferenceRun run_reference(const DenseLlama& llama, std::span<const uint32_t> tokens,
+                           const InputChange& change) {
+  ReferenceRun run;
   const auto& w = llama.weights;
+  const auto linear = [&](const std::string& module, Vector x) {
+    run.inputs[module].push_back(x);
+    if (change) change(module, x);
+    const bool is_tied_output = module == "lm_head" && llama.tied;
+    return multiply(w.at(is_tied_output ? "model.embed_tokens.weight" : module + ".weight"), x);
+  };
   const Vector& embedding = w.at("model.embed_tokens.weight");
   std::vector<Vector> hidden;
   for (const uint32_t token : tokens) {
@@ -82,25 +90,30 @@ std::vector<double> reference_logits(const DenseLlama& llama, std::span<const ui
     std::vector<Vector> queries, keys, values;
     for (size_t t = 0; t < hidden.size(); ++t) {
       const Vector x = normalise(hidden[t], w.at(name + "input_layernorm.weight"), llama.epsilon);
-      queries.push_back(multiply(w.at(name + "self_attn.q_proj.weight"), x));
-      keys.push_back(multiply(w.at(name + "self_attn.k_proj.weight"), x));
-      values.push_back(multiply(w.at(name + "self_attn.v_proj.weight"), x));
+      queries.push_back(linear(name + "self_attn.q_proj", x));
+      keys.push_back(linear(name + "self_attn.k_proj", x));
+      values.push_back(linear(name + "self_attn.v_proj", x));
       rotate(queries[t], llama.head_size, t, llama.rope_base);
       rotate(keys[t], llama.head_size, t, llama.rope_base);
     }
     for (size_t t = 0; t < hidden.size(); ++t) {
-      add(hidden[t], multiply(w.at(name + "self_attn.o_proj.weight"),
-                              attend(llama, t, queries, keys, values)));
+      add(hidden[t], linear(name + "self_attn.o_proj", attend(llama, t, queries, keys, values)));
       const Vector x =
           normalise(hidden[t], w.at(name + "post_attention_layernorm.weight"), llama.epsilon);
-      Vector gate = multiply(w.at(name + "mlp.gate_proj.weight"), x);
-      const Vector up = multiply(w.at(name + "mlp.up_proj.weight"), x);
+      Vector gate = linear(name + "mlp.gate_proj", x);
+      const Vector up = linear(name + "mlp.up_proj", x);
       for (size_t i = 0; i < gate.size(); ++i) gate[i] *= up[i] / (1 + std::exp(-gate[i]));
-      add(hidden[t], multiply(w.at(name + "mlp.down_proj.weight"), gate));
+      add(hidden[t], linear(name + "mlp.down_proj", gate));
     }
   }
-  const Vector last = normalise(hidden.back(), w.at("model.norm.weight"), llama.epsilon);
-  return multiply(llama.tied ? embedding : w.at("lm_head.weight"), last);
+  for (const Vector& x : hidden) {
+    run.logits.push_back(linear("lm_head", normalise(x, w.at("model.norm.weight"), llama.epsilon)));
+  }
+  return run;
+}
+
+std::vector<double> reference_logits(const DenseLlama& llama, std::span<const uint32_t> tokens) {
+  return run_reference(llama, tokens).logits.back();
 }
 
 }  // namespace qload::test

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <mutex>
 #include <random>
 
@@ -129,6 +130,74 @@ TEST_F(MatrixProductTest, OneScaleServesAllRows) {
   const std::vector<float> scaled = compute(team, one);
   const std::vector<float> plain = compute(team, none);
   for (size_t i = 0; i < plain.size(); ++i) ASSERT_EQ(scaled[i], plain[i] * scales_[0]);
+}
+
+TEST_F(MatrixProductTest, IntegersAndOutliersInEveryStrip) {
+  std::mt19937_64 random(4);
+  std::vector<int8_t> codes(kVectors * kColumns);
+  for (int8_t& code : codes) code = static_cast<int8_t>(random() % 255 + 129);
+  const std::vector<float> code_scales = {0.5f, 2, 0.001f};
+  const std::vector<uint32_t> columns = {3, 100, 514};
+  std::vector<uint16_t> halves(kRows * columns.size());
+  for (size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<uint16_t>(0x3C00 + i % 1024);
+  const std::vector<float> outlier_in = {1, 2, 3, -4, 5, -6, 7, 8, 9};
+  const auto run = [&](ThreadTeam& team, Matrix matrix) {
+    matrix.outliers = {columns, reinterpret_cast<const std::byte*>(halves.data())};
+    std::vector<float> out(kVectors * kRows);
+    const Product product[] = {
+        {.matrix = matrix,
+         .out = {out.data(), kVectors, kRows},
+         .quantized = {{codes.data(), kVectors, kColumns}, code_scales.data()},
+         .outlier_in = {outlier_in.data(), kVectors, columns.size()}}};
+    EXPECT_TRUE(multiply(team, fastest_row_kernels(), product).ok());
+    return out;
+  };
+  ThreadTeam alone(1);
+  const std::vector<float> expected = run(alone, matrix());
+  for (size_t vector = 0; vector < kVectors; ++vector) {
+    for (size_t row = 0; row < kRows; ++row) {
+      int32_t sum = 0;
+      for (size_t i = 0; i < kColumns; ++i) {
+        sum += static_cast<int8_t>(weights_[row * kColumns + i]) * codes[vector * kColumns + i];
+      }
+      double outliers = 0;
+      for (size_t i = 0; i < columns.size(); ++i) {
+        // 0x3C00 + n is the half 1 + n / 1024.
+        const double weight = 1 + static_cast<double>((row * columns.size() + i) % 1024) / 1024;
+        outliers += weight * outlier_in[vector * columns.size() + i];
+      }
+      const double result = static_cast<double>(sum) * code_scales[vector] * scales_[row];
+      ASSERT_NEAR(expected[vector * kRows + row], result + outliers,
+                  1e-6 * (std::abs(result) + 100))
+          << row;
+    }
+  }
+  for (const uint32_t threads : {2u, 5u}) {
+    ThreadTeam team(threads);
+    EXPECT_EQ(run(team, matrix()), expected);
+    Matrix in_strips = matrix();
+    MemoryStrips strips(in_strips, threads);
+    in_strips.strips = &strips;
+    in_strips.data = {};
+    EXPECT_EQ(run(team, in_strips), expected);
+  }
+}
+
+// Rows too long for a sum of 32 bits.
+TEST(MatrixProduct, IntegersOfLongRows) {
+  constexpr size_t kLong = 2 * kIntegerColumnsMax + 1;
+  const std::vector<std::byte> weights(kLong, std::byte{0x80});
+  const std::vector<int8_t> codes(kLong, 127);
+  const float scale = 1;
+  float out = 0;
+  const Product product[] = {
+      {.matrix =
+           {.dtype = DType::kI8, .rows = 1, .columns = kLong, .row_bytes = kLong, .data = weights},
+       .out = {&out, 1, 1},
+       .quantized = {{codes.data(), 1, kLong}, &scale}}};
+  ThreadTeam team(1);
+  ASSERT_TRUE(multiply(team, fastest_row_kernels(), product).ok());
+  EXPECT_EQ(out, static_cast<float>(-128 * 127 * static_cast<int64_t>(kLong)));
 }
 
 TEST_F(MatrixProductTest, ErrorOfAStripComesThrough) {

@@ -78,11 +78,56 @@ TEST(RowKernels, ProductsAreThoseOfDecodedRows) {
   }
 }
 
+TEST(RowKernels, IntegerProductsAreExact) {
+  std::mt19937_64 random(17);
+  for (const RowKernels* kernels : usable_row_kernels()) {
+    for (const size_t columns :
+         {0u, 1u, 7u, 15u, 16u, 17u, 31u, 32u, 33u, 63u, 64u, 65u, 172u, 4099u}) {
+      SCOPED_TRACE(std::string(kernels->name) + " " + std::to_string(columns));
+      const size_t row_bytes = columns + 3;
+      std::vector<std::byte> rows(1 + 11 * row_bytes);
+      std::vector<int8_t> x(1 + columns);
+      for (std::byte& weight : rows) weight = static_cast<std::byte>(random());
+      for (int8_t& code : x) code = static_cast<int8_t>(random() % 255) + 1;
+      int32_t out[12];
+      out[11] = 42;
+      kernels->i8_integers(rows.data() + 1, row_bytes, 11, x.data() + 1, columns, out);
+      EXPECT_EQ(out[11], 42);
+      for (size_t row = 0; row < 11; ++row) {
+        int64_t sum = 0;
+        for (size_t i = 0; i < columns; ++i) {
+          sum += static_cast<int8_t>(rows[1 + row * row_bytes + i]) * x[1 + i];
+        }
+        EXPECT_EQ(out[row], sum) << row;
+      }
+    }
+  }
+}
+
+// The largest sums there can be: pairs of products fit no 16 bits with their sign, all of them
+// just fit 32.
+TEST(RowKernels, IntegerProductsOfExtremes) {
+  for (const RowKernels* kernels : usable_row_kernels()) {
+    const std::vector<std::byte> rows(4 * kIntegerColumnsMax, std::byte{0x80});
+    for (const int8_t code : {int8_t{127}, int8_t{-127}}) {
+      const std::vector<int8_t> x(kIntegerColumnsMax, code);
+      int32_t out[4];
+      kernels->i8_integers(rows.data(), kIntegerColumnsMax, 4, x.data(), kIntegerColumnsMax, out);
+      for (const int32_t sum : out) {
+        EXPECT_EQ(sum, -128 * code * int64_t{kIntegerColumnsMax}) << kernels->name;
+      }
+    }
+  }
+}
+
 TEST(RowKernels, NoRowsTouchNothing) {
   for (const RowKernels* kernels : usable_row_kernels()) {
     float out = 7;
     kernels->i8(nullptr, 32, 0, nullptr, 32, &out);
     EXPECT_EQ(out, 7) << kernels->name;
+    int32_t sum = 7;
+    kernels->i8_integers(nullptr, 32, 0, nullptr, 32, &sum);
+    EXPECT_EQ(sum, 7) << kernels->name;
   }
 }
 

@@ -9,6 +9,7 @@
 #include "tests/support/test_files.h"
 #include "tools/qrun/generate.h"
 #include "tools/qrun/model_facts.h"
+#include "tools/qrun/score.h"
 #include "tools/qrun/weight_source.h"
 
 namespace qload::qrun {
@@ -40,13 +41,38 @@ std::vector<uint32_t> run(const std::filesystem::path& path, const std::filesyst
   if (!source.ok()) return {};
   ThreadTeam team(options.thread_count);
   Transformer transformer(facts->config, *plan, **source, team, fastest_row_kernels(),
-                          kTokenCount + 1);
+                          {.position_count = kTokenCount + 1});
   GenerationOptions generation;
   generation.prompt = {*facts->config.begin_token};
   generation.token_count_max = kTokenCount;
   const auto out = generate(transformer, generation);
   EXPECT_TRUE(out.ok()) << (out.ok() ? "" : out.error().message());
   return out.ok() ? out->tokens : std::vector<uint32_t>();
+}
+
+/// Nats per token of `tokens` behind the begin token.
+double score(const std::filesystem::path& path, const std::filesystem::path& config,
+             std::vector<uint32_t> tokens, ActivationType activations = ActivationType::kFloat) {
+  const auto file = ModelFile::open(path);
+  EXPECT_TRUE(file.ok()) << (file.ok() ? "" : file.error().message());
+  if (!file.ok()) return 0;
+  const bool has_config = file->format() == "gguf";
+  const auto facts = read_model_facts(*file, has_config ? std::filesystem::path() : config);
+  const auto plan = plan_weights(file->tensors(), facts->config);
+  const auto source = open_weights(*file, *plan, {});
+  EXPECT_TRUE(source.ok()) << (source.ok() ? "" : source.error().message());
+  if (!source.ok()) return 0;
+  ThreadTeam team(1);
+  Transformer transformer(facts->config, *plan, **source, team, fastest_row_kernels(),
+                          {.position_count = static_cast<uint32_t>(tokens.size()),
+                           .activations = activations,
+                           .all_logits = true});
+  tokens.insert(tokens.begin(), *facts->config.begin_token);
+  ScoreOptions options;
+  options.sequences = {std::move(tokens)};
+  const auto out = score_tokens(transformer, options);
+  EXPECT_TRUE(out.ok()) << (out.ok() ? "" : out.error().message());
+  return out.ok() ? out->nats_per_token() : 0;
 }
 
 /// The least budget keeps the embedding and streams all layers; the largest keeps everything.
@@ -107,6 +133,31 @@ INSTANTIATE_TEST_SUITE_P(Qrun, Stories,
                            std::replace(name.begin(), name.end(), '.', '_');
                            return name;
                          });
+
+// The greedy story of F32, scored by every encoding: INT8 weights cost little, INT8 activations a
+// little more, and four bits much more. (The story's tokens are likely ones: nats are few.)
+TEST(StoriesScore, OrdersEncodingsByWhatTheyLose) {
+  const auto models = test::models_directory();
+  if (!models) GTEST_SKIP() << test::kNoModels;
+  const auto config = *models / "stories260K-config.json";
+  const auto path = [&](const char* name) {
+    return *models / (std::string("stories260K-") + name);
+  };
+  const std::vector<uint32_t> story = run(path("f32.safetensors"), config);
+  const double f32 = score(path("f32.safetensors"), config, story);
+  EXPECT_GT(f32, 0.05);
+  EXPECT_LT(f32, 1.5);
+  EXPECT_NEAR(score(path("f32.gguf"), config, story), f32, 1e-5);
+  EXPECT_NEAR(score(path("bf16.safetensors"), config, story), f32, 0.01);
+  for (const char* name : {"int8_tensor.safetensors", "int8_channel.safetensors"}) {
+    const double floats = score(path(name), config, story);
+    const double w8a8 = score(path(name), config, story, ActivationType::kInt8);
+    EXPECT_NEAR(floats, f32, 0.03) << name;
+    EXPECT_NEAR(w8a8, f32, 0.06) << name;
+    EXPECT_NE(w8a8, floats) << name;
+  }
+  EXPECT_GT(score(path("q4_0.gguf"), config, story), f32 + 0.03);
+}
 
 TEST(StoriesText, BeginAsTheyWereLearned) {
   const auto models = test::models_directory();

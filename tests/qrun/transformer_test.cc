@@ -11,7 +11,7 @@
 #include "format/base/format_text.h"
 #include "format/input/model_source.h"
 #include "format/pack/pack.h"
-#include "tests/qrun/least_budget.h"
+#include "tests/qrun/engine_fixture.h"
 #include "tests/qrun/llama_fixture.h"
 #include "tests/qrun/llama_reference.h"
 #include "tests/support/model_fixtures.h"
@@ -23,74 +23,13 @@ namespace qload::qrun {
 namespace {
 
 using encode::Encoding;
+using test::Engine;
+using test::pack_file;
+using test::some_tokens;
 using test::TempDirectory;
 
 // Of a small budget.
 constexpr uint64_t kStagingBytes = 1u << 20;
-
-/// Tokens for more than one pass of a batch.
-std::vector<uint32_t> some_tokens(size_t count, uint32_t vocabulary) {
-  std::vector<uint32_t> tokens(count);
-  for (size_t i = 0; i < count; ++i)
-    tokens[i] = static_cast<uint32_t>((i * i * 7 + 3) % vocabulary);
-  return tokens;
-}
-
-/// A model file, opened, with everything that a transformer borrows.
-class Engine {
- public:
-  Engine(const std::filesystem::path& path, WeightOptions options, uint32_t position_count = 80)
-      : team_(options.thread_count) {
-    auto file = ModelFile::open(path);
-    EXPECT_TRUE(file.ok()) << (file.ok() ? "" : file.error().message());
-    file_.emplace(std::move(*file));
-    auto facts = read_model_facts(*file_, {});
-    EXPECT_TRUE(facts.ok()) << (facts.ok() ? "" : facts.error().message());
-    facts_ = std::move(*facts);
-    auto plan = plan_weights(file_->tensors(), facts_.config);
-    EXPECT_TRUE(plan.ok()) << (plan.ok() ? "" : plan.error().message());
-    plan_ = std::move(*plan);
-    auto source = open_weights(*file_, plan_, options);
-    EXPECT_TRUE(source.ok()) << (source.ok() ? "" : source.error().message());
-    source_ = std::move(*source);
-    transformer_.emplace(facts_.config, plan_, *source_, team_, fastest_row_kernels(),
-                         position_count);
-  }
-  Transformer& transformer() { return *transformer_; }
-  const WeightSource& source() const { return *source_; }
-
-  std::vector<float> logits(std::span<const uint32_t> tokens) {
-    const auto out = transformer_->forward(tokens);
-    EXPECT_TRUE(out.ok()) << (out.ok() ? "" : out.error().message());
-    return out.ok() ? std::vector<float>(out->begin(), out->end()) : std::vector<float>();
-  }
-
- private:
-  std::optional<ModelFile> file_;
-  ModelFacts facts_;
-  WeightPlan plan_;
-  std::unique_ptr<WeightSource> source_;
-  ThreadTeam team_;
-  std::optional<Transformer> transformer_;
-};
-
-void pack(const std::filesystem::path& source, const std::filesystem::path& container) {
-  auto opened = open_model_source(source, OpenAs::kDetect);
-  ASSERT_TRUE(opened.ok()) << opened.error().message();
-  const auto report = pack_model(*opened, container, {});
-  ASSERT_TRUE(report.ok()) << report.error().message();
-}
-
-/// Within a share of the largest logit: float sums of a few hundred terms, two layers.
-void expect_near(const std::vector<float>& logits, const std::vector<double>& expected) {
-  ASSERT_EQ(logits.size(), expected.size());
-  double largest = 0;
-  for (const double value : expected) largest = std::max(largest, std::abs(value));
-  ASSERT_GT(largest, 0.1);
-  for (size_t i = 0; i < expected.size(); ++i) {
-    EXPECT_NEAR(logits[i], expected[i], 2e-5 * largest) << "token " << i;
-  }
-}
 
 class EveryEncoding : public ::testing::TestWithParam<std::tuple<Encoding, bool>> {};
 
@@ -113,32 +52,7 @@ TEST_P(EveryEncoding, LogitsAreTheFormulas) {
   }
   for (const std::string& file : files) {
     SCOPED_TRACE(file);
-    const auto plain = directory / file;
-    const auto container = directory / (file + ".qpk");
-    pack(plain, container);
-    const std::vector<float> logits = Engine(plain, {}).logits(tokens);
-    expect_near(logits, expected);
-    EXPECT_EQ(Engine(plain, {.thread_count = 3}).logits(tokens), logits);
-    EXPECT_EQ(Engine(container, {}).logits(tokens), logits);
-    EXPECT_EQ(Engine(plain, {.mode = WeightMode::kMapped}).logits(tokens), logits);
-    for (const uint64_t resident : {0u, 20'000u, 10'000'000u}) {
-      EXPECT_EQ(
-          Engine(plain, {.mode = WeightMode::kRead, .resident_bytes = resident}).logits(tokens),
-          logits)
-          << resident;
-    }
-    for (const uint32_t threads : {1u, 3u}) {
-      EXPECT_EQ(
-          Engine(container, {.mode = WeightMode::kPacked, .thread_count = threads}).logits(tokens),
-          logits);
-    }
-    const uint64_t least = test::least_stream_budget(container);
-    for (const uint64_t more : {0u, 50'000u, 10'000'000u}) {
-      EXPECT_EQ(Engine(container, {.mode = WeightMode::kStreamed, .budget_bytes = least + more})
-                    .logits(tokens),
-                logits)
-          << more;
-    }
+    test::expect_near(test::expect_same_logits(directory / file, tokens), expected);
   }
 }
 
@@ -191,7 +105,7 @@ TEST_F(TransformerTest, ReadingCountsEachPass) {
 }
 
 TEST_F(TransformerTest, RefusesTokensItCannotRun) {
-  Engine engine(path(), {}, 4);
+  Engine engine(path(), {}, {.position_count = 4});
   const uint32_t unknown[] = {llama_.dense.vocabulary};
   const auto result = engine.transformer().forward(unknown);
   ASSERT_FALSE(result.ok());
@@ -222,7 +136,7 @@ class PackedTest : public TransformerTest {
  protected:
   void SetUp() override {
     TransformerTest::SetUp();
-    pack(path(), container());
+    pack_file(path(), container());
     auto file = ModelFile::open(container());
     ASSERT_TRUE(file.ok());
     file_.emplace(std::move(*file));

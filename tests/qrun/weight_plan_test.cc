@@ -1,49 +1,18 @@
 // Roles of tensors: what is absent, of a wrong shape or type, or too much, is refused by name.
 #include "tools/qrun/weight_plan.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "format/base/format_text.h"
-#include "tests/qrun/llama_fixture.h"
+#include "tests/qrun/weight_plan_suite.h"
 #include "tools/qrun/read_layout.h"
 
 namespace qload::qrun {
 namespace {
 
-using ::testing::HasSubstr;
-
-class WeightPlanTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    const test::LlamaFixture llama = test::make_llama(encode::Encoding::kInt8Tensor, false, 1);
-    config_ = *read_config_json(test::config_json(llama.dense));
-    uint64_t offset = 1000;
-    for (const test::EncodedTensor& tensor : llama.tensors) {
-      std::vector<uint64_t> shape{tensor.columns};
-      if (tensor.rows != 0) shape.insert(shape.begin(), tensor.rows);
-      const DType dtype = tensor.rows != 0 ? DType::kI8 : DType::kF32;
-      tensors_.push_back({tensor.name, dtype, shape, tensor.bytes.size(), 0, offset});
-      offset += tensor.bytes.size();
-      if (tensor.scales.empty()) continue;
-      tensors_.push_back({tensor.name + "_scale", DType::kF32, {1}, 4, 0, offset});
-      offset += 4;
-    }
-  }
-  ModelTensor& tensor(std::string_view name) {
-    return *std::ranges::find(tensors_, name, &ModelTensor::name);
-  }
-  void expect_refused(ErrorCode code, const std::string& words) {
-    const auto plan = plan_weights(tensors_, config_);
-    ASSERT_FALSE(plan.ok());
-    EXPECT_EQ(plan.error().code(), code);
-    EXPECT_THAT(std::string(plan.error().message()), HasSubstr(words));
-  }
-  ModelConfig config_;
-  std::vector<ModelTensor> tensors_;
-};
+using test::WeightPlanTest;
 
 TEST_F(WeightPlanTest, EveryTensorHasItsStep) {
   const auto plan = plan_weights(tensors_, config_);
@@ -55,7 +24,7 @@ TEST_F(WeightPlanTest, EveryTensorHasItsStep) {
   EXPECT_EQ(tensors_[plan->steps[2][plan->layers[1].down.slot]].name,
             "model.layers.1.mlp.down_proj.weight");
   EXPECT_EQ(plan->layers[0].key.rows, 32u);
-  EXPECT_EQ(plan->layers[0].key.scale_count, 1u);
+  EXPECT_EQ(plan->layers[0].key.scale_count(), 1u);
   EXPECT_EQ(plan->layers[0].down.row_bytes, 96u);
 }
 

@@ -32,6 +32,15 @@ class RowStrips {
   virtual Result<RowStrip> next_rows(uint32_t worker, uint64_t row_count_max) = 0;
 };
 
+/// Columns that a matrix of I8 keeps as halves beside its codes, as LLM.int8() does: its codes
+/// there stand for nothing.
+struct OutlierColumns {
+  std::span<const uint32_t> columns;   ///< In increasing order.
+  const std::byte* weights = nullptr;  ///< F16, columns.size() for each row of the matrix.
+
+  size_t row_bytes() const { return 2 * columns.size(); }
+};
+
 /// A matrix of `rows` x `columns`. A view: what it points to lives as long as its step.
 struct Matrix {
   DType dtype = DType::kF32;
@@ -41,6 +50,10 @@ struct Matrix {
   std::span<const std::byte> data;  ///< All rows; empty when `strips` gives them out.
   RowStrips* strips = nullptr;
   std::span<const float> scales;  ///< None, one for the matrix, or one for each row.
+  /// None, or one for each column: an input is multiplied by them before the matrix is. Scales of
+  /// columns, and what smoothing has moved into the weights (1 / s).
+  std::span<const float> input_factors;
+  OutlierColumns outliers;
 
   float scale_of(uint64_t row) const {
     return scales.empty() ? 1.0f : scales[scales.size() == 1 ? 0 : row];

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "format/base/try.h"
+#include "tools/qrun/strip_product.h"
 
 namespace qload::qrun {
 namespace {
@@ -50,18 +51,6 @@ class RowTasks {
   uint64_t task_rows_ = 0;
   std::span<const uint64_t> cuts_;
 };
-
-void multiply_strip(const RowKernels& kernels, const Product& product, const RowStrip& strip) {
-  const Matrix& matrix = product.matrix;
-  const RowProduct multiply_rows = find_row_product(kernels, matrix.dtype);
-  for (size_t vector = 0; vector < product.in.vector_count; ++vector) {
-    float* out = product.out.vector(vector) + strip.first_row;
-    multiply_rows(strip.data, matrix.row_bytes, strip.row_count, product.in.vector(vector),
-                  matrix.columns, out);
-    if (matrix.scales.empty()) continue;
-    for (uint64_t i = 0; i < strip.row_count; ++i) out[i] *= matrix.scale_of(strip.first_row + i);
-  }
-}
 
 /// Rows of a matrix that comes in strips.
 Status multiply_strips(const RowKernels& kernels, const Product& product, uint32_t worker,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "qload/result.h"
@@ -11,27 +12,37 @@
 
 namespace qload::qrun {
 
-/// `vector_count` vectors, `stride` floats apart.
-template <class Float>
+/// `vector_count` vectors, `stride` elements apart.
+template <class Element>
 struct Batch {
-  Float* values = nullptr;
+  Element* values = nullptr;
   size_t vector_count = 0;
   size_t stride = 0;
-  Float* vector(size_t number) const { return values + number * stride; }
+  Element* vector(size_t number) const { return values + number * stride; }
 };
 
-/// out.vector(t)[row] = scale_of(row) * (row . in.vector(t)), for all rows and vectors.
+/// Vectors of signed bytes: element i of vector t stands for codes.vector(t)[i] * scales[t].
+struct QuantizedBatch {
+  Batch<const int8_t> codes;
+  const float* scales = nullptr;
+};
+
+/// out.vector(t)[row] = scale_of(row) * (row . in.vector(t)) + outliers of row .
+/// outlier_in.vector(t), for all rows and vectors. The matrix's input factors have been applied:
+/// LinearInputs makes products of matrices that have them, or outliers.
 struct Product {
   Matrix matrix;
   Batch<const float> in;
   Batch<float> out;
+  QuantizedBatch quantized;       ///< When its codes are not null: in place of `in`, for I8.
+  Batch<const float> outlier_in;  ///< What matrix.outliers multiply: one element for each column.
 };
 
 /// Computes all products in one round of the team. Every row's result is the same for any number
 /// of threads and any cut into strips. The first error of a strip ends it; `out` is then
 /// unspecified.
-/// REQUIRES: the kernels know each matrix's type; `in` and `out` have as many vectors, of
-/// matrix.columns and matrix.rows floats.
+/// REQUIRES: the kernels know each matrix's type; inputs and `out` have as many vectors, of
+/// matrix.columns and matrix.rows elements.
 Status multiply(ThreadTeam& team, const RowKernels& kernels, std::span<const Product> products);
 
 }  // namespace qload::qrun

@@ -1,4 +1,4 @@
-// Dot products of quantized rows with a vector of float: the inner loop of the engine.
+// Dot products of quantized rows with a vector: the inner loop of the engine.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,14 @@ namespace qload::qrun {
 using RowProduct = void (*)(const std::byte* rows, size_t row_bytes, size_t row_count,
                             const float* x, size_t columns, float* out);
 
+/// The same for rows and a vector of signed bytes, in integers: every kernel gives the same sums.
+/// REQUIRES: at most kIntegerColumnsMax columns; no -128 in x.
+using IntegerRowProduct = void (*)(const std::byte* rows, size_t row_bytes, size_t row_count,
+                                   const int8_t* x, size_t columns, int32_t* out);
+
+/// So many products of -128 and 127 fit a sum of 32 bits.
+inline constexpr size_t kIntegerColumnsMax = 1u << 17;
+
 /// One product for each element type, for one instruction set.
 struct RowKernels {
   std::string_view name;
@@ -26,6 +34,7 @@ struct RowKernels {
   RowProduct i8;
   RowProduct q8_0;
   RowProduct q4_0;
+  IntegerRowProduct i8_integers;  ///< Rows of I8.
 };
 
 /// The reference, and the kernels of each instruction set, defined where the target has it.

@@ -41,6 +41,21 @@ struct Avx2 : X86Products<Avx2> {
   static float sum_lanes(Vector v) { return sum_of_lanes(v); }
   static Vector broadcast_half(const std::byte* from) { return broadcast(from); }
 
+  static constexpr size_t kCodes = 16;
+  using Integers = __m256i;
+  static Integers zero_integers() { return _mm256_setzero_si256(); }
+  static Integers widen_codes(const void* from) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(from)));
+  }
+  static Integers add_products(Integers sum, Integers a, Integers b) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+  }
+  static int32_t sum_integers(Integers v) {
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, _MM_SHUFFLE(1, 0, 3, 2)));
+    return _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 1)));
+  }
+
   struct F32 {
     static constexpr size_t kBytes = 4;
     static __m256 load(const std::byte* from) {

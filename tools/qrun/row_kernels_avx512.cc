@@ -37,6 +37,17 @@ struct Avx512 : X86Products<Avx512> {
   static float sum_lanes(Vector v) { return sum_of_lanes(v); }
   static Vector broadcast_half(const std::byte* from) { return broadcast(from); }
 
+  static constexpr size_t kCodes = 32;
+  using Integers = __m512i;
+  static Integers zero_integers() { return _mm512_setzero_si512(); }
+  static Integers widen_codes(const void* from) {
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
+  }
+  static Integers add_products(Integers sum, Integers a, Integers b) {
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
+  }
+  static int32_t sum_integers(Integers v) { return _mm512_reduce_add_epi32(v); }
+
   struct F32 {
     static constexpr size_t kBytes = 4;
     static __m512 load(const std::byte* from) {

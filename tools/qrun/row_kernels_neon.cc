@@ -158,6 +158,31 @@ struct Neon {
     }
     for (size_t row = 0; row < row_count; ++row) out[row] = vaddvq_f32(sums[row]);
   }
+
+  template <size_t row_count>
+  static inline void integers(const std::byte* rows, size_t row_bytes, const int8_t* x,
+                              size_t columns, int32_t* out) {
+    int32x4_t sums[row_count];
+    for (size_t row = 0; row < row_count; ++row) sums[row] = vdupq_n_s32(0);
+    size_t i = 0;
+    for (; i + 16 <= columns; i += 16) {
+      const int8x16_t codes = vld1q_s8(x + i);
+      for (size_t row = 0; row < row_count; ++row) {
+        const int8x16_t weights = vreinterpretq_s8_u8(vld1q_u8(as_u8(rows + row * row_bytes + i)));
+        // Two products of -128 and 127 fit 16 bits.
+        const int16x8_t low = vmull_s8(vget_low_s8(weights), vget_low_s8(codes));
+        const int16x8_t pairs = vmlal_s8(low, vget_high_s8(weights), vget_high_s8(codes));
+        sums[row] = vpadalq_s16(sums[row], pairs);
+      }
+    }
+    for (size_t row = 0; row < row_count; ++row) {
+      int32_t sum = vaddvq_s32(sums[row]);
+      for (size_t j = i; j < columns; ++j) {
+        sum += static_cast<signed char>(rows[row * row_bytes + j]) * x[j];
+      }
+      out[row] = sum;
+    }
+  }
 };
 
 }  // namespace

@@ -27,6 +27,15 @@ void multiply_rows(const std::byte* rows, size_t row_bytes, size_t row_count, co
   }
 }
 
+void multiply_integers(const std::byte* rows, size_t row_bytes, size_t row_count, const int8_t* x,
+                       size_t columns, int32_t* out) {
+  for (size_t row = 0; row < row_count; ++row, rows += row_bytes) {
+    int32_t sum = 0;
+    for (size_t i = 0; i < columns; ++i) sum += load_le<int8_t>(rows + i) * x[i];
+    out[row] = sum;
+  }
+}
+
 }  // namespace
 
 constinit const RowKernels kRowScalar = {
@@ -37,6 +46,7 @@ constinit const RowKernels kRowScalar = {
     .i8 = multiply_rows<DType::kI8, 1, 1>,
     .q8_0 = multiply_rows<DType::kQ8_0, kBlockElements, kQ8BlockBytes>,
     .q4_0 = multiply_rows<DType::kQ4_0, kBlockElements, kQ4BlockBytes>,
+    .i8_integers = multiply_integers,
 };
 
 }  // namespace qload::qrun

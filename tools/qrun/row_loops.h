@@ -9,7 +9,8 @@
 namespace qload::qrun {
 
 /// `Set` has kRowsTogether, and products of so many rows side by side, or of one:
-/// elements<Element, rows>() and blocks<Block, rows>() for the types F32, F16, BF16, I8, Q8, Q4.
+/// elements<Element, rows>() and blocks<Block, rows>() for the types F32, F16, BF16, I8, Q8, Q4,
+/// and integers<rows>().
 template <class Set>
 struct RowLoops {
   template <class Element>
@@ -38,6 +39,18 @@ struct RowLoops {
     }
   }
 
+  static void integer_rows(const std::byte* rows, size_t row_bytes, size_t row_count,
+                           const int8_t* x, size_t columns, int32_t* out) {
+    size_t row = 0;
+    for (; row + Set::kRowsTogether <= row_count; row += Set::kRowsTogether) {
+      Set::template integers<Set::kRowsTogether>(rows + row * row_bytes, row_bytes, x, columns,
+                                                 out + row);
+    }
+    for (; row < row_count; ++row) {
+      Set::template integers<1>(rows + row * row_bytes, row_bytes, x, columns, out + row);
+    }
+  }
+
   static constexpr RowKernels kernels(std::string_view name) {
     return {
         .name = name,
@@ -47,6 +60,7 @@ struct RowLoops {
         .i8 = element_rows<typename Set::I8>,
         .q8_0 = block_rows<typename Set::Q8>,
         .q4_0 = block_rows<typename Set::Q4>,
+        .i8_integers = integer_rows,
     };
   }
 };

@@ -21,6 +21,9 @@ const std::map<std::string, WeightMode> kModes = {{"whole", WeightMode::kWhole},
                                                   {"stream", WeightMode::kStreamed},
                                                   {"packed", WeightMode::kPacked}};
 
+const std::map<std::string, ActivationType> kActivations = {{"float", ActivationType::kFloat},
+                                                            {"int8", ActivationType::kInt8}};
+
 std::string to_bytes(std::string& value) {
   const auto bytes = tools::parse_size(value);
   if (!bytes) return text(quote(value), " is not a size such as 4096, 512K, 1M or 2G");
@@ -55,6 +58,30 @@ std::string misplaced_option(const CLI::App& app, const std::string& weights) {
   return "";
 }
 
+/// Scoring generates nothing, and wants tokens.
+std::string misplaced_with_score(const CLI::App& app, const RunArguments& a) {
+  if (!a.score) return "";
+  const bool has_prompt = app.count("--prompt") + app.count("--tokens") > 0;
+  if (has_prompt != a.score_file.empty()) {
+    return has_prompt ? "--score takes a file, or --prompt or --tokens, not both"
+                      : "--score needs a file, --prompt or --tokens";
+  }
+  for (const char* option :
+       {"-n", "--ignore-end", "--temperature", "--top-k", "--top-p", "--seed"}) {
+    if (app.count(option) > 0) return std::string(option) + " says nothing to --score";
+  }
+  return "";
+}
+
+std::string misplaced_with_activations(const CLI::App& app) {
+  for (const char* option : {"--activation-samples", "--force"}) {
+    if (app.count(option) > 0 && app.count("--collect-activations") == 0) {
+      return std::string(option) + " needs --collect-activations";
+    }
+  }
+  return "";
+}
+
 void add_prompt_options(CLI::App& app, RunArguments& a) {
   CLI::Option* prompt =
       app.add_option("--prompt", a.prompt, "Text to go on from; needs a vocabulary");
@@ -65,6 +92,24 @@ void add_prompt_options(CLI::App& app, RunArguments& a) {
   app.add_option("-n", a.token_count, "Tokens to generate (default: 128)")
       ->check(CLI::Range(1u, 1u << 20));
   app.add_flag("--ignore-end", a.ignore_end, "Go on after an end token");
+  app.add_option("--score", a.score_file,
+                 "Instead: how well the model predicts given tokens, in nats per token; FILE has "
+                 "a sequence a line, 1 403 407; without FILE those of --prompt or --tokens")
+      ->expected(0, 1)
+      ->type_name("FILE");
+}
+
+void add_activation_options(CLI::App& app, RunArguments& a) {
+  app.add_option("--activations", a.activations,
+                 "Inputs of INT8 linears: float (default), or int8, quantized token by token")
+      ->check(CLI::IsMember(kActivations));
+  app.add_option("--collect-activations", a.collect_path,
+                 "Write the largest magnitudes of all linears' inputs to a safetensors file")
+      ->type_name("OUT");
+  app.add_option("--activation-samples", a.activation_sample_count,
+                 "Write so many inputs of each linear, too, of tokens evenly spread")
+      ->check(CLI::Range(1u, 1u << 20));
+  app.add_flag("--force", a.force, "Replace OUT");
 }
 
 void add_sampler_options(CLI::App& app, RunArguments& a) {
@@ -113,12 +158,14 @@ std::optional<RunArguments> parse_arguments(int count, const char* const* argume
                "qrun");
   app.set_version_flag("--version", "qrun " QLOAD_VERSION_STRING);
   app.footer(std::string("Example:\n"
-                         "  qrun model.gguf.qpk --prompt \"Once upon a time\" -n 200\n\n") +
+                         "  qrun model.gguf.qpk --prompt \"Once upon a time\" -n 200\n"
+                         "  qrun model.safetensors --score tokens.txt --activations int8\n\n") +
              tools::exit_code_help());
   app.add_option("model", out.model, "The model")->required();
   add_prompt_options(app, out);
   add_sampler_options(app, out);
   add_weight_options(app, out);
+  add_activation_options(app, out);
   app.add_flag("--json", out.json, "Report as JSON");
   try {
     app.parse(count, arguments);
@@ -132,12 +179,17 @@ std::optional<RunArguments> parse_arguments(int count, const char* const* argume
     }
     return std::nullopt;
   }
-  if (const std::string misplaced = misplaced_option(app, out.weights); !misplaced.empty()) {
+  out.score = app.count("--score") > 0;
+  for (const std::string& misplaced :
+       {misplaced_option(app, out.weights), misplaced_with_score(app, out),
+        misplaced_with_activations(app)}) {
+    if (misplaced.empty()) continue;
     std::fprintf(stderr, "qrun: error: %s\n", misplaced.c_str());
     exit_code = tools::kExitUsage;
     return std::nullopt;
   }
   out.source.mode = kModes.at(out.weights);
+  out.activation_type = kActivations.at(out.activations);
   return out;
 }
 

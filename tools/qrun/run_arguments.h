@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/qrun/linear_inputs.h"
 #include "tools/qrun/sampler.h"
 #include "tools/qrun/weight_source.h"
 
@@ -25,6 +26,13 @@ struct RunArguments {
   WeightOptions source;
   SamplerOptions sampler;
   bool ignore_end = false;
+  bool score = false;
+  std::string score_file;  // Empty: the prompt is scored.
+  std::string activations = "float";
+  ActivationType activation_type = ActivationType::kFloat;
+  std::string collect_path;  // Empty: activations are not recorded.
+  uint64_t activation_sample_count = 0;
+  bool force = false;
   bool json = false;
 };
 

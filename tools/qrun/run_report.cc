@@ -56,6 +56,40 @@ void add_stream(const RunReport& report, tools::JsonReport& json) {
   json.set("last_pass_overlap", pass.overlap);
 }
 
+std::string generation_text(const RunReport& report) {
+  return text(report.prompt_token_count, " prompt tokens, ", report.generation.tokens.size(),
+              " generated: ", format_fixed(tokens_per_second(report.generation), 2),
+              " tokens/s, first token after ", format_seconds(first_token_seconds(report)), "\n");
+}
+
+/// Tokens run in a second.
+double score_rate(const Score& score) {
+  return score.seconds > 0 ? static_cast<double>(score.token_count) / score.seconds : 0;
+}
+
+void add_generation(const RunReport& report, tools::JsonReport& json) {
+  const Generation& generation = report.generation;
+  const std::vector<uint64_t> tokens(generation.tokens.begin(), generation.tokens.end());
+  json.set("prompt_token_count", report.prompt_token_count);
+  json.set_list("tokens", tokens);
+  json.set("text", report.text);
+  json.set("tokens_per_second", tokens_per_second(generation));
+  json.set("time_to_first_token_seconds", first_token_seconds(report));
+  json.set("prompt_seconds", generation.first_token_seconds);
+  json.set("token_seconds", sum_of(generation.token_seconds));
+}
+
+void add_score(const RunReport& report, tools::JsonReport& json) {
+  const Score& score = *report.score;
+  json.set("sequence_count", report.sequence_count);
+  json.set("scored_token_count", score.token_count);
+  json.set("nats_per_token", score.nats_per_token());
+  json.set("perplexity", score.perplexity());
+  json.set("likeliest_share", score.likeliest_share());
+  json.set("tokens_per_second", score_rate(score));
+  json.set("score_seconds", score.seconds);
+}
+
 }  // namespace
 
 double tokens_per_second(const Generation& generation) {
@@ -76,37 +110,47 @@ void measure_process(RunReport& report) {
   }
 }
 
+std::string score_text(const Score& score) {
+  return text(format_fixed(score.nats_per_token(), 6), " nats per token, perplexity ",
+              format_fixed(score.perplexity(), 4), ", ", score.token_count,
+              " tokens predicted, the likeliest in ",
+              format_fixed(100 * score.likeliest_share(), 1), " %\n");
+}
+
 std::string report_text(const RunReport& report) {
-  const Generation& generation = report.generation;
-  std::string out =
-      text(report.prompt_token_count, " prompt tokens, ", generation.tokens.size(),
-           " generated: ", format_fixed(tokens_per_second(generation), 2),
-           " tokens/s, first token after ", format_seconds(first_token_seconds(report)), "\n");
+  std::string out = report.score ? text(report.sequence_count, " sequences scored: ",
+                                        format_fixed(score_rate(*report.score), 2), " tokens/s\n")
+                                 : generation_text(report);
   out +=
       text("weights ", report.weights, ": loaded in ", format_seconds(report.source.load_seconds),
            ", waited for ", format_seconds(report.source.wait_seconds), " in ", report.pass_count,
            " passes, ", format_size(report.source.bytes_read), " read\n");
   if (report.source.stream.budget_bytes > 0) out += stream_text(report);
+  if (!report.collect_path.empty()) {
+    out += text("activations of ", report.recorded_token_count, " tokens in ",
+                quote(report.collect_path), "\n");
+  }
   out += text("memory peak ", format_size(report.memory_peak_bytes), ", ", report.threads,
               " threads, ", report.kernels, "\n");
   return out;
 }
 
 tools::JsonReport report_json(const RunReport& report) {
-  const Generation& generation = report.generation;
-  const std::vector<uint64_t> tokens(generation.tokens.begin(), generation.tokens.end());
   tools::JsonReport json;
   json.set("model", report.model);
   json.set("weights", report.weights);
+  json.set("activations", report.activations);
   json.set("kernels", report.kernels);
   json.set("threads", report.threads);
-  json.set("prompt_token_count", report.prompt_token_count);
-  json.set_list("tokens", tokens);
-  json.set("text", report.text);
-  json.set("tokens_per_second", tokens_per_second(generation));
-  json.set("time_to_first_token_seconds", first_token_seconds(report));
-  json.set("prompt_seconds", generation.first_token_seconds);
-  json.set("token_seconds", sum_of(generation.token_seconds));
+  if (report.score) {
+    add_score(report, json);
+  } else {
+    add_generation(report, json);
+  }
+  if (!report.collect_path.empty()) {
+    json.set("collected", report.collect_path);
+    json.set("recorded_token_count", report.recorded_token_count);
+  }
   json.set("pass_count", report.pass_count);
   json.set("load_seconds", report.source.load_seconds);
   json.set("wait_seconds", report.source.wait_seconds);

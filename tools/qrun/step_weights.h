@@ -12,8 +12,8 @@
 
 namespace qload::qrun {
 
-/// Opens steps of a source and turns roles into views. Norms and scales become floats here, because
-/// their bytes need no alignment. One thread.
+/// Opens steps of a source and turns roles into views. Norms, scales and the like become numbers
+/// here, because their bytes need no alignment. One thread.
 class StepWeights {
  public:
   /// Both must outlive it.
@@ -30,17 +30,24 @@ class StepWeights {
 
   /// REQUIRES: a role of the open step.
   std::span<const float> vector(const VectorRole& role);
-  Matrix matrix(const MatrixRole& role);
+  /// Checks what only the numbers can tell, in each pass anew, because they may have been read
+  /// anew: kCorrupt when outlier columns do not exist or do not increase, or smoothing is by a
+  /// number that is not finite and above 0.
+  Result<Matrix> matrix(const MatrixRole& role);
 
  private:
   /// Room for `count` floats, until the step ends.
   std::span<float> take_floats(size_t count);
+  Result<std::span<const float>> input_factors(const MatrixRole& role);
+  Result<OutlierColumns> outliers(const MatrixRole& role);
 
   WeightSource& source_;
   bool open_ = false;
   std::span<const TensorBytes> tensors_;  // Of the open step.
   std::vector<float> floats_;             // As large as the neediest step.
   size_t floats_taken_ = 0;
+  std::vector<uint32_t> columns_;  // Of outliers; the same.
+  size_t columns_taken_ = 0;
 };
 
 }  // namespace qload::qrun

@@ -1,5 +1,7 @@
 #include "tools/qrun/tensor_names.h"
 
+#include "format/base/format_text.h"
+
 namespace qload::qrun {
 namespace {
 
@@ -37,11 +39,22 @@ constexpr TensorNames kGgufNames = {
     .output = "output.weight",
 };
 
+std::string_view without_weight(std::string_view name) {
+  name.remove_suffix(std::string_view(".weight").size());
+  return name;
+}
+
 }  // namespace
 
 const TensorNames& tensor_names(NamingScheme scheme) {
   return scheme == NamingScheme::kGguf ? kGgufNames : kHuggingFaceNames;
 }
+
+std::string layer_module_name(uint32_t layer, std::string_view TensorNames::*part) {
+  return text(kHuggingFaceNames.layers, layer, ".", without_weight(kHuggingFaceNames.*part));
+}
+
+std::string output_module_name() { return std::string(without_weight(kHuggingFaceNames.output)); }
 
 bool is_ignored_tensor(std::string_view name) {
   return name.ends_with(".self_attn.rotary_emb.inv_freq");
