@@ -57,7 +57,8 @@ double score(const std::filesystem::path& path, const std::filesystem::path& con
   EXPECT_TRUE(file.ok()) << (file.ok() ? "" : file.error().message());
   if (!file.ok()) return 0;
   const bool has_config = file->format() == "gguf";
-  const auto facts = read_model_facts(*file, has_config ? std::filesystem::path() : config);
+  const auto facts =
+      read_model_facts(*file, {.config = has_config ? std::filesystem::path() : config});
   const auto plan = plan_weights(file->tensors(), facts->config);
   const auto source = open_weights(*file, *plan, {});
   EXPECT_TRUE(source.ok()) << (source.ok() ? "" : source.error().message());
