@@ -3,28 +3,30 @@
 
 #include "bench/paper/paper_report.h"
 #include "bench/paper/paper_table6.h"
-#include "bench/paper/svg_chart.h"
 #include "format/base/format_text.h"
+#include "tools/chart/render_chart.h"
 
 namespace qload::bench {
 namespace {
 
-// Okabe and Ito's palette, told apart by colour-blind readers.
-constexpr std::array kColors = {"#56b4e9", "#0072b2", "#e69f00", "#d55e00", "#999999", "#009e73"};
+using chart::BarPlot;
+using chart::BarSeries;
+using chart::Color;
+using chart::Panel;
 
 struct RowColor {
   std::string_view row;
-  const char* color;
+  Color color;
 };
 constexpr std::array kRowColors = {
-    RowColor{"mmap-before", kColors[0]},   RowColor{"mmap-after", kColors[1]},
-    RowColor{"read-before", kColors[2]},   RowColor{"read-after", kColors[3]},
-    RowColor{"odirect-uring", kColors[4]}, RowColor{"qload", kColors[5]},
+    RowColor{"mmap-before", Color::kSky},    RowColor{"mmap-after", Color::kBlue},
+    RowColor{"read-before", Color::kOrange}, RowColor{"read-after", Color::kRed},
+    RowColor{"odirect-uring", Color::kGrey}, RowColor{"qload", Color::kGreen},
 };
 
-const char* color_of(std::string_view row) {
+Color color_of(std::string_view row) {
   const auto found = std::ranges::find(kRowColors, row, &RowColor::row);
-  return found == kRowColors.end() ? "#cc79a7" : found->color;
+  return found == kRowColors.end() ? Color::kPink : found->color;
 }
 
 std::vector<const PaperResult*> models_that_ran(const PaperReport& report) {
@@ -45,32 +47,29 @@ std::vector<std::string> names_of(const std::vector<const PaperResult*>& models)
 }
 
 /// The series of that name, made when there is none.
-ChartSeries& series_of(ChartPanel& panel, const std::string& name, std::string_view row,
-                       bool outlined) {
-  for (ChartSeries& series : panel.series) {
+BarSeries& series_of(BarPlot& plot, const std::string& name, std::string_view row, bool outlined) {
+  for (BarSeries& series : plot.series) {
     if (series.name == name) return series;
   }
-  panel.series.push_back({.name = name, .color = color_of(row), .outlined = outlined, .bars = {}});
-  panel.series.back().bars.resize(panel.groups.size());
-  return panel.series.back();
+  plot.series.push_back({.name = name, .color = color_of(row), .outlined = outlined});
+  plot.series.back().bars.resize(plot.groups.size());
+  return plot.series.back();
 }
 
-ChartPanel seconds_panel(const std::vector<const PaperResult*>& models) {
-  ChartPanel panel{.title = "Load time, page cache cold (measured here)",
-                   .value_label = "load time, seconds",
-                   .group_label = "model, INT8, one scale for each tensor (uncompressed size)",
-                   .groups = names_of(models),
-                   .series = {},
-                   .decimals = 2};
+Panel seconds_panel(const std::vector<const PaperResult*>& models) {
+  BarPlot plot{
+      .value_label = "load time, seconds", .groups = names_of(models), .series = {}, .decimals = 2};
   for (size_t group = 0; group < models.size(); ++group) {
     for (const ContenderResult& row : models[group]->rows) {
       if (row.runs.empty()) continue;
       const Spread seconds = seconds_of_row(row);
-      series_of(panel, row.name, row.name, false).bars[group] = {
+      series_of(plot, row.name, row.name, false).bars[group] = {
           .value = seconds.median, .low = seconds.min, .high = seconds.max};
     }
   }
-  return panel;
+  return {.title = "Load time, page cache cold (measured here)",
+          .subtitle = "Models in INT8, one scale for each tensor, with their uncompressed size",
+          .plot = std::move(plot)};
 }
 
 // Against two baselines qload needs two colours.
@@ -79,36 +78,34 @@ std::string_view color_row_of(const Reduction& reduction) {
                                                                           : reduction.row;
 }
 
-ChartPanel reductions_panel(const std::vector<const PaperResult*>& models) {
-  ChartPanel panel{.title = "Load-time reduction, beside the paper's (dashed: quoted, its device)",
-                   .value_label = "load time saved, per cent",
-                   .group_label = "model",
-                   .groups = names_of(models),
-                   .series = {},
-                   .decimals = 1};
+Panel reductions_panel(const std::vector<const PaperResult*>& models) {
+  BarPlot plot{.value_label = "load time saved, per cent",
+               .groups = names_of(models),
+               .series = {},
+               .decimals = 1};
   for (size_t group = 0; group < models.size(); ++group) {
     for (const Reduction& reduction : reductions_of(*models[group])) {
       const std::string name = text(reduction.row, " against ", reduction.against);
       const Spread& share = reduction.share;
-      series_of(panel, name, color_row_of(reduction), false).bars[group] = {
+      series_of(plot, name, color_row_of(reduction), false).bars[group] = {
           .value = share.median * 100, .low = share.min * 100, .high = share.max * 100};
       if (!reduction.quoted) continue;
       const double quoted = *reduction.quoted * 100;
-      series_of(panel, text(reduction.row, ", the paper's"), reduction.row, true).bars[group] = {
+      series_of(plot, text(reduction.row, ", the paper's"), reduction.row, true).bars[group] = {
           .value = quoted, .low = quoted, .high = quoted};
     }
   }
-  return panel;
+  return {.title = "Load-time reduction, beside the paper's (dashed: quoted, its device)",
+          .plot = std::move(plot)};
 }
 
 }  // namespace
 
 std::string paper_report_to_svg(const PaperReport& report) {
   const std::vector<const PaperResult*> models = models_that_ran(report);
-  Chart chart{.title = "Loading INT8 OPT models: the paper's Table 6 on this machine",
-              .subtitles = {},
-              .panels = {seconds_panel(models), reductions_panel(models)},
-              .notes = {}};
+  chart::Chart chart{.title = "Loading INT8 OPT models: the paper's Table 6 on this machine",
+                     .description = "Bars of load times and of their reduction, by model.",
+                     .panels = {seconds_panel(models), reductions_panel(models)}};
   chart.subtitles.push_back(
       text(report.rate > 0
                ? print("storage limited to %.0f MB/s", static_cast<double>(report.rate) / 1e6)
@@ -120,7 +117,7 @@ std::string paper_report_to_svg(const PaperReport& report) {
   chart.notes.push_back(text("Quoted: ", kPaperSource.substr(0, kPaperSource.find(": ")), ":"));
   chart.notes.push_back(text(kPaperSource.substr(kPaperSource.find(": ") + 2), "."));
   chart.notes.push_back(text("The paper's device: ", kPaperDevice, "."));
-  return render_svg(chart);
+  return chart::render_chart(chart, {});
 }
 
 }  // namespace qload::bench

@@ -16,10 +16,9 @@
 #include "bench/paper/paper_table6.h"
 #include "bench/paper/stream_contenders.h"
 #include "bench/paper/stream_plan.h"
-#include "bench/paper/svg_chart.h"
 #include "format/base/bytes.h"
-#include "tests/bench/xml_check.h"
 #include "tests/support/test_files.h"
+#include "tests/support/xml_check.h"
 
 namespace qload::bench {
 namespace {
@@ -125,43 +124,6 @@ TEST(PaperReductions, ArePairedByRoundAndQuotedOnlyForThePapersRows) {
   EXPECT_EQ(fastest_plain_row({}), "");
   EXPECT_DOUBLE_EQ(reductions[3].share.median, 0.5);
   EXPECT_FALSE(reductions[3].quoted);
-}
-
-TEST(SvgChart, TicksAreRoundAndEncloseTheValues) {
-  EXPECT_THAT(choose_ticks(0, 10), ElementsAre(0, 2, 4, 6, 8, 10));
-  for (const auto& [low, high] :
-       {std::pair{0.0, 0.037}, {-12.0, 55.0}, {0.0, 1e9}, {-3.0, -1.0}, {0.0, 0.0}}) {
-    const std::vector<double> ticks = choose_ticks(low, high);
-    EXPECT_GE(ticks.size(), 2u);
-    EXPECT_LE(ticks.size(), 7u) << low << " " << high;
-    EXPECT_LE(ticks.front(), low + 1e-9);
-    EXPECT_GE(ticks.back(), high - 1e-9);
-  }
-}
-
-TEST(SvgChart, IsWellFormedWhateverTheNames) {
-  const std::string nasty = "a<b & \"c\" 'd' ]]> \x01\t</svg>";
-  Chart chart{.title = nasty, .subtitles = {nasty}, .panels = {}, .notes = {nasty}};
-  chart.panels.push_back({.title = nasty,
-                          .value_label = nasty,
-                          .group_label = nasty,
-                          .groups = {nasty, "two"},
-                          .series = {{.name = nasty,
-                                      .color = nasty,
-                                      .outlined = true,
-                                      .bars = {ChartBar{-1, -2, 3}, std::nullopt}},
-                                     {.name = "short", .color = "#000000", .bars = {}}},
-                          .decimals = 1});
-  chart.panels.push_back({.title = "empty"});
-  const std::string svg = render_svg(chart);
-  EXPECT_EQ(test::find_xml_error(svg), "") << svg;
-  EXPECT_THAT(svg, HasSubstr("nothing was measured"));
-  EXPECT_THAT(svg, Not(HasSubstr("nan")));
-  // What the check is worth.
-  for (const char* wrong :
-       {"", "<a>", "<a></b>", "<a b=c/>", "<a>&x</a>", "<a/><a/>", "<a>\x01</a>", "<a b=\"<\"/>"}) {
-    EXPECT_NE(test::find_xml_error(wrong), "") << wrong;
-  }
 }
 
 /// A packed model with its plan.

@@ -13,6 +13,8 @@
 #include "tools/analyze/analysis_rows.h"
 #include "tools/analyze/analysis_text.h"
 #include "tools/analyze/analyze_model.h"
+#include "tools/analyze/report_files.h"
+#include "tools/analyze/value_preview.h"
 #include "tools/logging.h"
 #include "tools/report/exit_code.h"
 #include "tools/report/size_text.h"
@@ -37,8 +39,13 @@ struct AnalyzeArguments {
   std::string sort = "load";
   uint64_t limit = kTextRowsMax;
   uint32_t threads = 0;
+  std::string report;
+  std::string charts;
+  bool force = false;
   bool json = false;
   bool csv = false;
+
+  bool has_reports() const { return !report.empty() || !charts.empty(); }
 };
 
 /// "0.1", "10%", "1" as a share; "2G" as a number of bytes.
@@ -65,8 +72,11 @@ RowOrder row_order(const std::string& name) {
   return RowOrder::kLoad;
 }
 
+/// Analyzes the model, and writes `reports` when there are any.
 Result<ModelAnalysis> analyze_input(const AnalyzeArguments& arguments,
-                                    const analyze::SampleSize& sample, const Session& session) {
+                                    const analyze::SampleSize& sample,
+                                    std::optional<analyze::ReportFiles>& reports,
+                                    const Session& session) {
   AnalyzeOptions options{.sample = sample, .measured_bytes = arguments.measured_bytes};
   const std::string target =
       arguments.target.empty() ? std::string(kDefaultProfile) : arguments.target;
@@ -86,7 +96,21 @@ Result<ModelAnalysis> analyze_input(const AnalyzeArguments& arguments,
   }
   QLOAD_TRY(ModelAnalysis analysis, analyze_model(*model, options, progress, stop));
   analysis.input = arguments.input;
+  if (reports) {
+    QLOAD_TRY(const auto previews, preview_values(*model, analysis, stop));
+    QLOAD_CHECK(reports->write(analysis, previews, arguments.pattern));
+  }
   return analysis;
+}
+
+/// The files of --report and --charts; nothing without either.
+Result<std::optional<analyze::ReportFiles>> open_reports(const AnalyzeArguments& arguments) {
+  if (!arguments.has_reports()) return std::optional<analyze::ReportFiles>();
+  QLOAD_TRY(analyze::ReportFiles files,
+            analyze::ReportFiles::create({.page = arguments.report,
+                                          .charts_directory = arguments.charts,
+                                          .overwrite = arguments.force}));
+  return std::optional(std::move(files));
 }
 
 int run_analyze(const AnalyzeArguments& arguments, const Session& session) {
@@ -99,7 +123,17 @@ int run_analyze(const AnalyzeArguments& arguments, const Session& session) {
     }
     sample = *parsed;
   }
-  const auto analysis = analyze_input(arguments, sample, session);
+  if (!arguments.report.empty() && !arguments.report.ends_with(".html")) {
+    return fail_usage(text("--report ", quote(arguments.report), " does not end in .html"));
+  }
+  const auto existing =
+      analyze::find_existing({.page = arguments.report, .charts_directory = arguments.charts});
+  if (existing) {
+    if (const auto refused = refuse_existing(*existing, arguments.force)) return *refused;
+  }
+  auto reports = open_reports(arguments);
+  if (!reports.ok()) return fail(session, reports.error());
+  const auto analysis = analyze_input(arguments, sample, *reports, session);
   if (!analysis.ok()) return fail(session, analysis.error());
   RowChoice rows{
       .pattern = arguments.pattern, .order = row_order(arguments.sort), .limit = arguments.limit};
@@ -119,7 +153,8 @@ void add_analyze_command(CommandLine& line, Session& session) {
   auto arguments = std::make_shared<AnalyzeArguments>();
   Command command =
       line.add_command("analyze", "Show what compresses in a model, and why",
-                       help_footer("qpack analyze model.safetensors --target emmc --sort saved"),
+                       help_footer("qpack analyze model.safetensors --target emmc --sort saved\n"
+                                   "  qpack analyze model.gguf --report report.html"),
                        [arguments, &session] { return run_analyze(*arguments, session); });
   AnalyzeArguments& a = *arguments;
   command.positional("input", a.input, "Model file, directory of shards, or a container");
@@ -137,6 +172,9 @@ void add_analyze_command(CommandLine& line, Session& session) {
                  "Tensors to list; 0: all (default: 20, with --json and --csv all)");
   command.number("--threads", a.threads, {0, 1024},
                  "Threads, at most 8 (default: one for each processor)");
+  command.text("--report", a.report, "Write a page with charts and tables, one HTML file");
+  command.text("--charts", a.charts, "Write each chart into this directory, as SVG");
+  command.flag("--force", a.force, "Replace files of --report and --charts");
   command.flag("--json", a.json, "Report as JSON");
   command.flag("--csv", a.csv, "Report as CSV");
   command.exclude("--csv", "--json");
