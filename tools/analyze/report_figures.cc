@@ -9,6 +9,14 @@
 
 namespace qload::analyze {
 
+namespace {
+
+// Longer than anything that is worth a number; whole seconds and bytes below have 64 bits.
+constexpr double kSecondsMax = 1e12;
+constexpr double kBytesMax = 1e18;
+
+}  // namespace
+
 std::vector<ReportSection> report_sections(const ModelAnalysis& analysis,
                                            std::span<const ValuePreview> previews) {
   std::vector<ReportSection> sections;
@@ -82,11 +90,13 @@ std::string percent_text(double part, double whole) {
 }
 
 std::string seconds_text(double seconds) {
+  if (!(seconds < kSecondsMax)) return "-";
   if (seconds >= 0.1) return tools::format_seconds(seconds);
   return text(tools::format_fixed(seconds * 1e3, seconds < 0.01 ? 2 : 1), " ms");
 }
 
 std::string bytes_text(double bytes) {
+  if (!(bytes < kBytesMax)) return "-";
   return tools::format_size(static_cast<uint64_t>(std::max(bytes, 0.0) + 0.5));
 }
 

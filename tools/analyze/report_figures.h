@@ -58,7 +58,7 @@ std::string tensor_label(const TensorAnalysis& tensor);
 std::string number_text(std::optional<double> number, int decimals);
 /// "12.3 %".
 std::string percent_text(double part, double whole);
-/// "1.04 ms", "0.482 s", "2 min 05 s".
+/// "1.04 ms", "0.482 s", "2 min 05 s"; "-" for what is not finite.
 std::string seconds_text(double seconds);
 /// A size that may be the result of an estimate.
 std::string bytes_text(double bytes);
