@@ -54,7 +54,12 @@ function(qload_test name)
   qload_executable(${name} SOURCES ${ARG_SOURCES}
                    LINKS ${ARG_LINKS} qload_test_support GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900)
+  # An emulated processor takes ten times as long.
+  set(timeout 900)
+  if(CMAKE_CROSSCOMPILING)
+    set(timeout 2700)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${timeout})
   if(QLOAD_SANITIZE MATCHES "thread")
     set_tests_properties(${name} PROPERTIES ENVIRONMENT
       "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/thread_sanitizer.supp")
