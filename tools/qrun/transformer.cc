@@ -99,10 +99,12 @@ Status Transformer::run_pass(std::span<const uint32_t> tokens, size_t logits_cou
 Status Transformer::embed(std::span<const uint32_t> tokens) {
   QLOAD_TRY(const Matrix embedding, weights_.matrix(plan_.embedding));
   for (size_t i = 0; i < tokens.size(); ++i) {
-    RowStrip strip{embedding.data.data() + tokens[i] * embedding.row_bytes, tokens[i], 1};
+    RowStrip strip{nullptr, tokens[i], 1};
     if (embedding.strips != nullptr) {
       QLOAD_CHECK(embedding.strips->seek(0, tokens[i]));
       QLOAD_TRY(strip, embedding.strips->next_rows(0, 1));
+    } else {
+      strip.data = embedding.data.data() + tokens[i] * embedding.row_bytes;
     }
     decode_matrix_row(embedding, tokens[i], strip.data, hidden_.vector(i));
   }
